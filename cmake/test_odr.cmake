@@ -1,0 +1,12 @@
+# Two units of one program, one of them compiled for this very machine, must link and give the same bits.
+file(GLOB odr_files CONFIGURE_DEPENDS odr/*.cpp)
+if(odr_files)
+  add_executable(tersor_odr ${odr_files})
+  tersor_program(tersor_odr)
+  include(CheckCXXCompilerFlag)
+  check_cxx_compiler_flag(-march=native tersor_has_march_native)
+  if(tersor_has_march_native)
+    set_source_files_properties(odr/native.cpp PROPERTIES COMPILE_OPTIONS "-march=native;-ffp-contract=fast")
+  endif()
+  tersor_add_test_for_each_isa(odr unit $<TARGET_FILE:tersor_odr>)
+endif()

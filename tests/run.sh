@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# The tests, whole: installs what is missing (Debian), builds, and runs everything. Any failure ends it at once with a
+# message and a non-zero status. Works from any folder; JOBS=N sets how many compilers run at once.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+jobs=${JOBS:-$(nproc)}
+unset TERSOR_ISA
+
+steps=6 step=0 name="start"
+elapsed() { printf '%d:%02d' $((SECONDS / 60)) $((SECONDS % 60)); }
+begin() {
+    step=$((step + 1)) name=$1
+    printf '\n[%d/%d] %s  (%s)\n' "$step" "$steps" "$name" "$(elapsed)"
+}
+trap 'status=$?; ((status == 0)) || printf "\nFAILED at step %d of %d (%s) after %s\n" "$step" "$steps" "$name" "$(elapsed)" >&2' EXIT
+
+configure_and_build() { # preset
+    cmake --preset "$1" >build/configure.log 2>&1 || { cat build/configure.log; return 1; }
+    cmake --build --preset "$1" -j "$jobs" -- --no-print-directory 2>&1 | progress
+}
+# Make prints one line per file; on a terminal they share one line, elsewhere one in ten is kept. Anything else is shown.
+progress() {
+    awk -v terminal="$([[ -t 1 ]] && echo 1 || echo 0)" '
+        /^\[ *[0-9]+%\] Building/ { if (terminal) printf "\r\033[K%.110s", $0; else if (++n % 10 == 1) print; fflush(); next }
+        /^\[ *[0-9]+%\]|^Consolidate|^Scanning/ { next }
+        { if (terminal) printf "\r\033[K"; print; fflush() }
+        END { if (terminal) printf "\r\033[K" }'
+}
+
+begin "install what is missing"
+cmake/need_packages.sh g++ make cmake pkg-config libeigen3-dev libgtest-dev libbenchmark-dev libcli11-dev nlohmann-json3-dev
+mkdir -p build
+
+begin "build: gcc, Release, warnings are errors"
+configure_and_build release
+
+begin "build: unit tests with AddressSanitizer and UndefinedBehaviorSanitizer"
+configure_and_build asan
+
+begin "unit tests with the sanitizers, native and TERSOR_ISA=generic"
+ctest --preset asan -j "$jobs"
+
+begin "every test, native and TERSOR_ISA=generic; structure of the tree; packages"
+ctest --preset release -j "$jobs"
+
+begin "count"
+# Programs of the Release build name what they ran; the log holds it.
+awk '/^\[  PASSED  \] [0-9]+ test/ { cases += $4 } /^Test Passed\.$/ { passed++ } /^Test Failed\.$/ { failed++ }
+     END { printf "%d test cases in %d programs and checks\n%d passed, %d failed\n", cases, passed + failed, passed, failed + 0 }' \
+    build/release/Testing/Temporary/LastTest.log
+echo "total time $(elapsed)"

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Usage: headers_alone.sh COMPILER FLAGS...
+# Every header compiles alone and twice in one unit, without warnings; the whole library also with -fno-exceptions.
+# Left out are *-inl.hpp, bodies that another header includes once per instruction set (it covers them), and
+# for_each_isa.hpp, which does that.
+# Where clang++ is installed and COMPILER is another one, clang++ checks the same.
+set -euo pipefail
+include=$(cd "$(dirname "$0")/../../include" && pwd)
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+compilers=("$1")
+export TERSOR_FLAGS="${*:2} -Wall -Wextra -Wconversion -Werror -fsyntax-only"
+if [[ ${compilers[0]} != *clang* ]] && command -v clang++ >/dev/null; then
+    compilers+=(clang++)
+fi
+
+mapfile -t headers < <(cd "$include" && find tersor -name '*.hpp' ! -name '*-inl.hpp' ! -name for_each_isa.hpp | LC_ALL=C sort)
+
+job() { # compiler, what, included headers...
+    local unit=$scratch/$(basename "$1").${2//\//.}.cpp
+    printf '#include "%s"\n' "${@:3}" >"$unit"
+    printf '%s\n' "$1 $TERSOR_FLAGS $unit"
+}
+for compiler in "${compilers[@]}"; do
+    for header in "${headers[@]}"; do
+        job "$compiler" "$header" "$header" "$header"
+    done
+    if [[ -e $include/tersor/tersor.hpp ]]; then
+        job "$compiler -fno-exceptions" tersor/tersor.hpp tersor/tersor.hpp
+    fi
+done >"$scratch/jobs"
+
+status=0
+xargs -P "$(nproc)" -I{} sh -c '{} || { echo "failed: {}"; exit 1; }' <"$scratch/jobs" 2>&1 || status=1
+echo "${#headers[@]} headers alone, by ${compilers[*]}"
+exit $status
