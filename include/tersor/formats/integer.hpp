@@ -13,6 +13,16 @@
 
 namespace tersor::inline v0 {
 
+namespace detail {
+
+// Half to even, for magnitudes up to 2^22. 1.5 * 2^23: the sum's unit in the last place is 1, so that the addition
+// itself rounds.
+constexpr std::int32_t round_to_int(float value) noexcept {
+    return static_cast<std::int32_t>(float_bits(value + 12582912.0f) - 0x4B400000u);
+}
+
+} // namespace detail
+
 /// An integer of `Bits` bits. NaN encodes to 0, infinities saturate.
 template <int Bits, bool Signed>
 struct integer {
@@ -33,10 +43,7 @@ struct integer {
         constexpr float high = static_cast<float>(highest);
         const float above = value > low ? value : low;
         const float inside = above < high ? above : high;
-        // 1.5 * 2^23: the sum's unit in the last place is 1, so that the addition itself rounds half to even.
-        const std::uint32_t sum = detail::float_bits(inside + 12582912.0f);
-        const auto rounded = static_cast<std::int32_t>(sum - 0x4B400000u);
-        return static_cast<code_type>(detail::is_nan(value) ? 0 : rounded);
+        return static_cast<code_type>(detail::is_nan(value) ? 0 : detail::round_to_int(inside));
     }
 
     /// The code as a number.

@@ -1,0 +1,137 @@
+#ifndef TERSOR_SIMD_AVX2_INL_HPP
+#define TERSOR_SIMD_AVX2_INL_HPP
+
+// The register wrapper of AVX2 with FMA and F16C: eight lanes. See vectors.hpp for what each name means.
+
+TERSOR_BEGIN_AVX2
+namespace tersor::inline v0::simd::avx2 {
+
+inline constexpr bool has_fma = true;
+inline constexpr std::size_t lanes = 8;
+
+struct vf {
+    __m256 r;
+};
+struct vi {
+    __m256i r;
+};
+struct vm {
+    __m256i r;
+};
+
+inline vf splat(float x) noexcept { return {_mm256_set1_ps(x)}; }
+inline vi splat(std::int32_t x) noexcept { return {_mm256_set1_epi32(x)}; }
+
+inline vf load(const float* p) noexcept { return {_mm256_loadu_ps(p)}; }
+inline vi load(const std::int32_t* p) noexcept { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
+inline void store(float* p, vf v) noexcept { _mm256_storeu_ps(p, v.r); }
+inline void store(std::int32_t* p, vi v) noexcept { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v.r); }
+/// A store that passes by the caches; p is aligned to 32 bytes.
+inline void stream(float* p, vf v) noexcept { _mm256_stream_ps(p, v.r); }
+inline void stream_fence() noexcept { _mm_sfence(); }
+
+inline vf operator+(vf a, vf b) noexcept { return {_mm256_add_ps(a.r, b.r)}; }
+inline vf operator-(vf a, vf b) noexcept { return {_mm256_sub_ps(a.r, b.r)}; }
+inline vf operator*(vf a, vf b) noexcept { return {_mm256_mul_ps(a.r, b.r)}; }
+inline vf operator/(vf a, vf b) noexcept { return {_mm256_div_ps(a.r, b.r)}; }
+inline vf fma(vf a, vf b, vf c) noexcept { return {_mm256_fmadd_ps(a.r, b.r, c.r)}; }
+inline vi operator+(vi a, vi b) noexcept { return {_mm256_add_epi32(a.r, b.r)}; }
+inline vi operator-(vi a, vi b) noexcept { return {_mm256_sub_epi32(a.r, b.r)}; }
+inline vi operator&(vi a, vi b) noexcept { return {_mm256_and_si256(a.r, b.r)}; }
+inline vi operator|(vi a, vi b) noexcept { return {_mm256_or_si256(a.r, b.r)}; }
+inline vi operator^(vi a, vi b) noexcept { return {_mm256_xor_si256(a.r, b.r)}; }
+
+inline vi bits(vf v) noexcept { return {_mm256_castps_si256(v.r)}; }
+inline vf as_float(vi v) noexcept { return {_mm256_castsi256_ps(v.r)}; }
+inline vf convert(vi v) noexcept { return {_mm256_cvtepi32_ps(v.r)}; }
+
+template <int Count>
+inline vi shl(vi v) noexcept {
+    return {_mm256_slli_epi32(v.r, Count)};
+}
+template <int Count>
+inline vi shr(vi v) noexcept {
+    return {_mm256_srli_epi32(v.r, Count)};
+}
+
+inline vm operator>(vf a, vf b) noexcept { return {_mm256_castps_si256(_mm256_cmp_ps(a.r, b.r, _CMP_GT_OQ))}; }
+inline vm operator>(vi a, vi b) noexcept { return {_mm256_cmpgt_epi32(a.r, b.r)}; }
+inline vi select(vm m, vi yes, vi no) noexcept { return {_mm256_blendv_epi8(no.r, yes.r, m.r)}; }
+inline vf select(vm m, vf yes, vf no) noexcept {
+    return {_mm256_blendv_ps(no.r, yes.r, _mm256_castsi256_ps(m.r))};
+}
+inline bool any(vm m) noexcept { return _mm256_movemask_epi8(m.r) != 0; }
+inline vi increment_if(vi count, vm m) noexcept { return {_mm256_sub_epi32(count.r, m.r)}; }
+
+inline vf max(vf a, vf b) noexcept { return {_mm256_max_ps(a.r, b.r)}; }
+inline vf min(vf a, vf b) noexcept { return {_mm256_min_ps(a.r, b.r)}; }
+inline vi max(vi a, vi b) noexcept { return {_mm256_max_epi32(a.r, b.r)}; }
+inline vi min(vi a, vi b) noexcept { return {_mm256_min_epi32(a.r, b.r)}; }
+
+inline vi round(vf v) noexcept {
+    const vf magic = splat(12582912.0f);
+    return bits(v + magic) - bits(magic);
+}
+
+inline std::int32_t reduce_max(vi v) noexcept {
+    __m128i m = _mm_max_epi32(_mm256_castsi256_si128(v.r), _mm256_extracti128_si256(v.r, 1));
+    m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0x4E));
+    return _mm_cvtsi128_si32(_mm_max_epi32(m, _mm_shuffle_epi32(m, 0xB1)));
+}
+inline float reduce_max(vf v) noexcept {
+    __m128 m = _mm_max_ps(_mm256_castps256_ps128(v.r), _mm256_extractf128_ps(v.r, 1));
+    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
+    return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
+}
+inline float reduce_min(vf v) noexcept {
+    __m128 m = _mm_min_ps(_mm256_castps256_ps128(v.r), _mm256_extractf128_ps(v.r, 1));
+    m = _mm_min_ps(m, _mm_movehl_ps(m, m));
+    return _mm_cvtss_f32(_mm_min_ss(m, _mm_movehdup_ps(m)));
+}
+
+inline vi load_u8(const std::uint8_t* p) noexcept {
+    return {_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)))};
+}
+inline vi load_i8(const std::int8_t* p) noexcept {
+    return {_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)))};
+}
+inline vi load_u16(const std::uint16_t* p) noexcept {
+    return {_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+}
+inline void store_u16(std::uint16_t* p, vi v) noexcept {
+    const __m256i low = _mm256_and_si256(v.r, _mm256_set1_epi32(0xFFFF));
+    const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, low), 0x08);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(packed));
+}
+inline void store_u8(std::uint8_t* p, vi a, vi b, vi c, vi d) noexcept {
+    // The packs work within 128-bit halves: the last permutation puts the groups of four back in order.
+    const __m256i low = _mm256_set1_epi16(0xFF);
+    const __m256i ab = _mm256_and_si256(_mm256_packs_epi32(a.r, b.r), low);
+    const __m256i cd = _mm256_and_si256(_mm256_packs_epi32(c.r, d.r), low);
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        _mm256_permutevar8x32_epi32(_mm256_packus_epi16(ab, cd), order));
+}
+template <bool HighFirst>
+inline vi load_nibbles(const std::uint8_t* p) noexcept {
+    std::int32_t word;
+    std::memcpy(&word, p, sizeof word);
+    const __m256i shifts = HighFirst ? _mm256_setr_epi32(4, 0, 12, 8, 20, 16, 28, 24)
+                                     : _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28);
+    return {_mm256_srlv_epi32(_mm256_set1_epi32(word), shifts)};
+}
+
+struct table16 {
+    __m256 low, high;
+};
+inline table16 load_table16(const float* p) noexcept { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+inline vf lookup(const table16& t, vi i) noexcept {
+    // The permutation reads three bits of the index, the blend the fourth, moved to the sign.
+    const __m256 low = _mm256_permutevar8x32_ps(t.low, i.r), high = _mm256_permutevar8x32_ps(t.high, i.r);
+    return {_mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(i.r, 28)))};
+}
+
+} // namespace tersor::inline v0::simd::avx2
+TERSOR_END_AVX2
+
+#endif // TERSOR_SIMD_AVX2_INL_HPP

@@ -1,0 +1,141 @@
+#ifndef TERSOR_SIMD_GENERIC_INL_HPP
+#define TERSOR_SIMD_GENERIC_INL_HPP
+
+// The register wrapper of the generic instruction set: four lanes in the compilers' portable vector types, which are
+// SSE2 on any x86-64 and NEON on any AArch64. See vectors.hpp for what each name means.
+
+TERSOR_BEGIN_GENERIC
+namespace tersor::inline v0::simd::TERSOR_GENERIC_NAMESPACE {
+
+inline constexpr bool has_fma = false;
+inline constexpr std::size_t lanes = 4;
+
+using raw_float [[gnu::vector_size(16)]] = float;
+using raw_int [[gnu::vector_size(16)]] = std::int32_t;
+
+struct vf {
+    raw_float r;
+};
+struct vi {
+    raw_int r;
+};
+struct vm {
+    raw_int r;
+};
+
+inline vf splat(float x) noexcept { return {raw_float{x, x, x, x}}; }
+inline vi splat(std::int32_t x) noexcept { return {raw_int{x, x, x, x}}; }
+
+inline vf load(const float* p) noexcept {
+    vf v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+}
+inline vi load(const std::int32_t* p) noexcept {
+    vi v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+}
+inline void store(float* p, vf v) noexcept { std::memcpy(p, &v, sizeof v); }
+inline void store(std::int32_t* p, vi v) noexcept { std::memcpy(p, &v, sizeof v); }
+inline void stream(float* p, vf v) noexcept { store(p, v); }
+inline void stream_fence() noexcept {}
+
+inline vf operator+(vf a, vf b) noexcept { return {a.r + b.r}; }
+inline vf operator-(vf a, vf b) noexcept { return {a.r - b.r}; }
+inline vf operator*(vf a, vf b) noexcept { return {a.r * b.r}; }
+inline vf operator/(vf a, vf b) noexcept { return {a.r / b.r}; }
+inline vi operator+(vi a, vi b) noexcept { return {a.r + b.r}; }
+inline vi operator-(vi a, vi b) noexcept { return {a.r - b.r}; }
+inline vi operator&(vi a, vi b) noexcept { return {a.r & b.r}; }
+inline vi operator|(vi a, vi b) noexcept { return {a.r | b.r}; }
+inline vi operator^(vi a, vi b) noexcept { return {a.r ^ b.r}; }
+
+inline vi bits(vf v) noexcept { return {(raw_int)v.r}; }
+inline vf as_float(vi v) noexcept { return {(raw_float)v.r}; }
+inline vf convert(vi v) noexcept { return {__builtin_convertvector(v.r, raw_float)}; }
+
+template <int Count>
+inline vi shl(vi v) noexcept {
+    return {v.r << Count};
+}
+template <int Count>
+inline vi shr(vi v) noexcept {
+    using raw_unsigned [[gnu::vector_size(16)]] = std::uint32_t;
+    return {(raw_int)((raw_unsigned)v.r >> Count)};
+}
+
+inline vm operator>(vf a, vf b) noexcept { return {(raw_int)(a.r > b.r)}; }
+inline vm operator>(vi a, vi b) noexcept { return {(raw_int)(a.r > b.r)}; }
+inline vi select(vm m, vi yes, vi no) noexcept { return {(m.r & yes.r) | (~m.r & no.r)}; }
+inline vf select(vm m, vf yes, vf no) noexcept { return as_float(select(m, bits(yes), bits(no))); }
+inline bool any(vm m) noexcept { return (m.r[0] | m.r[1] | m.r[2] | m.r[3]) != 0; }
+/// count + 1 where m holds, else count.
+inline vi increment_if(vi count, vm m) noexcept { return {count.r - m.r}; }
+
+inline vf max(vf a, vf b) noexcept { return select(a > b, a, b); }
+inline vf min(vf a, vf b) noexcept { return select(b > a, a, b); }
+inline vi max(vi a, vi b) noexcept { return select(a > b, a, b); }
+inline vi min(vi a, vi b) noexcept { return select(a > b, b, a); }
+
+// Adding 1.5 * 2^23 leaves a float whose last place is one: the addition itself rounds half to even.
+inline vi round(vf v) noexcept {
+    const vf magic = splat(12582912.0f);
+    return bits(v + magic) - bits(magic);
+}
+
+inline std::int32_t reduce_max(vi v) noexcept {
+    const std::int32_t a = v.r[0] > v.r[1] ? v.r[0] : v.r[1], b = v.r[2] > v.r[3] ? v.r[2] : v.r[3];
+    return a > b ? a : b;
+}
+inline float reduce_max(vf v) noexcept {
+    const float a = v.r[0] > v.r[1] ? v.r[0] : v.r[1], b = v.r[2] > v.r[3] ? v.r[2] : v.r[3];
+    return a > b ? a : b;
+}
+inline float reduce_min(vf v) noexcept {
+    const float a = v.r[1] > v.r[0] ? v.r[0] : v.r[1], b = v.r[3] > v.r[2] ? v.r[2] : v.r[3];
+    return b > a ? a : b;
+}
+
+inline vi load_u8(const std::uint8_t* p) noexcept { return {raw_int{p[0], p[1], p[2], p[3]}}; }
+inline vi load_i8(const std::int8_t* p) noexcept { return {raw_int{p[0], p[1], p[2], p[3]}}; }
+inline vi load_u16(const std::uint16_t* p) noexcept { return {raw_int{p[0], p[1], p[2], p[3]}}; }
+inline void store_u16(std::uint16_t* p, vi v) noexcept {
+    for (int i = 0; i < 4; ++i) {
+        p[i] = static_cast<std::uint16_t>(v.r[i]);
+    }
+}
+/// Stores the low bytes of 4 * lanes integers.
+inline void store_u8(std::uint8_t* p, vi a, vi b, vi c, vi d) noexcept {
+    const raw_int all[4] = {a.r, b.r, c.r, d.r};
+    for (int k = 0; k < 4; ++k) {
+        for (int i = 0; i < 4; ++i) {
+            p[4 * k + i] = static_cast<std::uint8_t>(all[k][i]);
+        }
+    }
+}
+/// The `lanes` 4-bit codes of lanes / 2 bytes; HighFirst: the first of each two in the high half.
+/// Only the low 4 bits of each lane are meaningful.
+template <bool HighFirst>
+inline vi load_nibbles(const std::uint8_t* p) noexcept {
+    constexpr int first = HighFirst ? 4 : 0, second = 4 - first;
+    return {raw_int{p[0] >> first, p[0] >> second, p[1] >> first, p[1] >> second}};
+}
+
+/// Sixteen floats to be looked up by the low four bits of a lane.
+struct table16 {
+    float values[16];
+};
+inline table16 load_table16(const float* p) noexcept {
+    table16 t;
+    std::memcpy(&t, p, sizeof t);
+    return t;
+}
+inline vf lookup(const table16& t, vi i) noexcept {
+    return {raw_float{t.values[i.r[0] & 15], t.values[i.r[1] & 15], t.values[i.r[2] & 15], t.values[i.r[3] & 15]}};
+}
+
+} // namespace tersor::inline v0::simd::TERSOR_GENERIC_NAMESPACE
+TERSOR_END_GENERIC
+
+#endif // TERSOR_SIMD_GENERIC_INL_HPP
