@@ -62,11 +62,7 @@ struct codebook {
 
     /// The codes that enclose `value`.
     static constexpr code_pair<code_type> neighbours(float value) noexcept {
-        const std::size_t position = search(value);
-        const float nearest = values[order[position]];
-        const std::size_t below = position - (value < nearest && position > 0 ? 1u : 0u);
-        const std::size_t above = position + (value > nearest && position + 1 < size ? 1u : 0u);
-        return {order[below], order[above]};
+        return detail::sorted_neighbours(values, order, search(value), value);
     }
 
     friend constexpr bool operator==(codebook, codebook) = default;

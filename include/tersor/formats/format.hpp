@@ -15,16 +15,17 @@
 namespace tersor::inline v0 {
 
 /// A struct with the bits of a code, its type, the largest magnitude that a scale should map to, encode and decode.
+// clang-format off
 template <class Format>
-concept number_format = std::semiregular<Format> && std::integral<typename Format::code_type> &&
+concept number_format =
+    std::semiregular<Format> && std::integral<typename Format::code_type> &&
     requires(const Format format, float value, typename Format::code_type code) {
-    { Format::bits } -> std::convertible_to<int>;
-    { format.largest } -> std::convertible_to<float>;
-    { format.encode(value) }
-    noexcept->std::same_as<typename Format::code_type>;
-    { format.decode(code) }
-    noexcept->std::same_as<float>;
-};
+        { Format::bits } -> std::convertible_to<int>;
+        { format.largest } -> std::convertible_to<float>;
+        { format.encode(value) } noexcept -> std::same_as<typename Format::code_type>;
+        { format.decode(code) } noexcept -> std::same_as<float>;
+    };
+// clang-format on
 
 /// The type of one code of a format: int8_t, uint8_t or uint16_t.
 template <number_format Format>

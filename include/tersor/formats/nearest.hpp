@@ -4,7 +4,7 @@
 // The nearest of a sorted list of numbers: position = how many midpoints lie strictly below the value.
 //
 // midpoint[i] = (sorted[i] + sorted[i+1]) * 0.5, rounded to float; a value on a midpoint belongs to the lower number.
-// For more than 16 numbers a table indexed by the upper bits of the value gives the first candidate, so that very few
+// For more than 4 numbers a table indexed by the upper bits of the value gives the first candidate, so that very few
 // midpoints remain to be compared. The result does not depend on the table.
 
 #include "tersor/formats/format.hpp"
@@ -42,8 +42,19 @@ constexpr std::array<float, Count - 1> sorted_midpoints(const std::array<float, 
     return midpoints;
 }
 
+// The codes on either side of `value`, whose nearest number is the one at `position`.
+template <std::size_t Count>
+constexpr code_pair<std::uint8_t> sorted_neighbours(const std::array<float, Count>& values,
+                                                    const std::array<std::uint8_t, Count>& order, std::size_t position,
+                                                    float value) noexcept {
+    const float nearest = values[order[position]];
+    const std::size_t below = position - (value < nearest && position > 0 ? 1u : 0u);
+    const std::size_t above = position + (value > nearest && position + 1 < Count ? 1u : 0u);
+    return {order[below], order[above]};
+}
+
 // Finds positions among `Count` numbers. NaN gives position 0, as every comparison with it is false.
-template <std::size_t Count, bool Indexed = (Count > 16)>
+template <std::size_t Count, bool Indexed = (Count > 4)>
 class nearest_search {
 public:
     constexpr nearest_search() noexcept = default;
@@ -104,7 +115,7 @@ public:
     constexpr bool operator==(const nearest_search&) const = default;
 
 private:
-    static constexpr std::uint32_t side = 2048;
+    static constexpr std::uint32_t side = Count > 64 ? 2048 : 256; // the most buckets of one sign
 
     constexpr void fill_buckets() noexcept {
         unsigned below = 0;
