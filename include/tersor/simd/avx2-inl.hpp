@@ -26,8 +26,11 @@ inline vf load(const float* p) noexcept { return {_mm256_loadu_ps(p)}; }
 inline vi load(const std::int32_t* p) noexcept { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
 inline void store(float* p, vf v) noexcept { _mm256_storeu_ps(p, v.r); }
 inline void store(std::int32_t* p, vi v) noexcept { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v.r); }
-/// A store that passes by the caches; p is aligned to 32 bytes.
-inline void stream(float* p, vf v) noexcept { _mm256_stream_ps(p, v.r); }
+/// A store that passes by the caches; p is aligned to 16 bytes.
+inline void stream(float* p, vf v) noexcept {
+    _mm_stream_ps(p, _mm256_castps256_ps128(v.r));
+    _mm_stream_ps(p + 4, _mm256_extractf128_ps(v.r, 1));
+}
 inline void stream_fence() noexcept { _mm_sfence(); }
 
 inline vf operator+(vf a, vf b) noexcept { return {_mm256_add_ps(a.r, b.r)}; }
@@ -69,8 +72,7 @@ inline vi max(vi a, vi b) noexcept { return {_mm256_max_epi32(a.r, b.r)}; }
 inline vi min(vi a, vi b) noexcept { return {_mm256_min_epi32(a.r, b.r)}; }
 
 inline vi round(vf v) noexcept {
-    const vf magic = splat(12582912.0f);
-    return bits(v + magic) - bits(magic);
+    return {_mm256_cvtps_epi32(v.r)};
 }
 
 inline std::int32_t reduce_max(vi v) noexcept {
@@ -112,6 +114,27 @@ inline void store_u8(std::uint8_t* p, vi a, vi b, vi c, vi d) noexcept {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
                         _mm256_permutevar8x32_epi32(_mm256_packus_epi16(ab, cd), order));
 }
+template <bool Signed>
+inline void store_saturated(std::uint8_t* p, vi a, vi b, vi c, vi d, int lo, int hi) noexcept {
+    const __m256i ab = _mm256_packs_epi32(a.r, b.r), cd = _mm256_packs_epi32(c.r, d.r);
+    const __m256i low = _mm256_set1_epi8(static_cast<char>(lo)), high = _mm256_set1_epi8(static_cast<char>(hi));
+    const __m256i bytes = Signed ? _mm256_min_epi8(_mm256_max_epi8(_mm256_packs_epi16(ab, cd), low), high)
+                                 : _mm256_min_epu8(_mm256_max_epu8(_mm256_packus_epi16(ab, cd), low), high);
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permutevar8x32_epi32(bytes, order));
+}
+inline constexpr std::size_t nibble_run = 64;
+template <bool HighFirst>
+inline void pack_nibbles(const std::uint8_t* codes, std::uint8_t* out) noexcept {
+    const __m256i low = _mm256_set1_epi8(15);
+    const __m256i weights = _mm256_set1_epi16(HighFirst ? 0x0110 : 0x1001);
+    const auto pairs = [&](const std::uint8_t* p) {
+        const __m256i bytes = _mm256_and_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), low);
+        return _mm256_maddubs_epi16(bytes, weights);
+    };
+    const __m256i packed = _mm256_packus_epi16(pairs(codes), pairs(codes + 32));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_permute4x64_epi64(packed, 0xD8));
+}
 template <bool HighFirst>
 inline vi load_nibbles(const std::uint8_t* p) noexcept {
     std::int32_t word;
@@ -121,10 +144,24 @@ inline vi load_nibbles(const std::uint8_t* p) noexcept {
     return {_mm256_srlv_epi32(_mm256_set1_epi32(word), shifts)};
 }
 
+inline constexpr bool has_half_conversion = true;
+inline vf load_half(const std::uint16_t* p) noexcept {
+    return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+}
+inline void store_half(std::uint16_t* p, vf v) noexcept {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(v.r, _MM_FROUND_TO_NEAREST_INT));
+}
+
 struct table16 {
     __m256 low, high;
 };
 inline table16 load_table16(const float* p) noexcept { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+inline table16 operator*(const table16& t, float factor) noexcept {
+    return {_mm256_mul_ps(t.low, _mm256_set1_ps(factor)), _mm256_mul_ps(t.high, _mm256_set1_ps(factor))};
+}
+inline table16 operator-(const table16& t, float subtrahend) noexcept {
+    return {_mm256_sub_ps(t.low, _mm256_set1_ps(subtrahend)), _mm256_sub_ps(t.high, _mm256_set1_ps(subtrahend))};
+}
 inline vf lookup(const table16& t, vi i) noexcept {
     // The permutation reads three bits of the index, the blend the fourth, moved to the sign.
     const __m256 low = _mm256_permutevar8x32_ps(t.low, i.r), high = _mm256_permutevar8x32_ps(t.high, i.r);

@@ -26,8 +26,13 @@ inline vf load(const float* p) noexcept { return {_mm512_loadu_ps(p)}; }
 inline vi load(const std::int32_t* p) noexcept { return {_mm512_loadu_si512(p)}; }
 inline void store(float* p, vf v) noexcept { _mm512_storeu_ps(p, v.r); }
 inline void store(std::int32_t* p, vi v) noexcept { _mm512_storeu_si512(p, v.r); }
-/// A store that passes by the caches; p is aligned to 64 bytes.
-inline void stream(float* p, vf v) noexcept { _mm512_stream_ps(p, v.r); }
+/// A store that passes by the caches; p is aligned to 16 bytes.
+inline void stream(float* p, vf v) noexcept {
+    _mm_stream_ps(p, _mm512_castps512_ps128(v.r));
+    _mm_stream_ps(p + 4, _mm512_extractf32x4_ps(v.r, 1));
+    _mm_stream_ps(p + 8, _mm512_extractf32x4_ps(v.r, 2));
+    _mm_stream_ps(p + 12, _mm512_extractf32x4_ps(v.r, 3));
+}
 inline void stream_fence() noexcept { _mm_sfence(); }
 
 inline vf operator+(vf a, vf b) noexcept { return {_mm512_add_ps(a.r, b.r)}; }
@@ -69,8 +74,7 @@ inline vi max(vi a, vi b) noexcept { return {_mm512_max_epi32(a.r, b.r)}; }
 inline vi min(vi a, vi b) noexcept { return {_mm512_min_epi32(a.r, b.r)}; }
 
 inline vi round(vf v) noexcept {
-    const vf magic = splat(12582912.0f);
-    return bits(v + magic) - bits(magic);
+    return {_mm512_cvtps_epi32(v.r)};
 }
 
 inline std::int32_t reduce_max(vi v) noexcept { return _mm512_reduce_max_epi32(v.r); }
@@ -95,6 +99,23 @@ inline void store_u8(std::uint8_t* p, vi a, vi b, vi c, vi d) noexcept {
         _mm_storeu_si128(reinterpret_cast<__m128i*>(p + 16 * k), _mm512_cvtepi32_epi8(all[k].r));
     }
 }
+template <bool Signed>
+inline void store_saturated(std::uint8_t* p, vi a, vi b, vi c, vi d, int lo, int hi) noexcept {
+    // The packs work within 128-bit quarters: the last permutation puts the groups of four back in order.
+    const __m512i ab = _mm512_packs_epi32(a.r, b.r), cd = _mm512_packs_epi32(c.r, d.r);
+    const __m512i low = _mm512_set1_epi8(static_cast<char>(lo)), high = _mm512_set1_epi8(static_cast<char>(hi));
+    const __m512i bytes = Signed ? _mm512_min_epi8(_mm512_max_epi8(_mm512_packs_epi16(ab, cd), low), high)
+                                 : _mm512_min_epu8(_mm512_max_epu8(_mm512_packus_epi16(ab, cd), low), high);
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, bytes));
+}
+inline constexpr std::size_t nibble_run = 64;
+template <bool HighFirst>
+inline void pack_nibbles(const std::uint8_t* codes, std::uint8_t* out) noexcept {
+    const __m512i bytes = _mm512_and_si512(_mm512_loadu_si512(codes), _mm512_set1_epi8(15));
+    const __m512i pairs = _mm512_maddubs_epi16(bytes, _mm512_set1_epi16(HighFirst ? 0x0110 : 0x1001));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_cvtepi16_epi8(pairs));
+}
 template <bool HighFirst>
 inline vi load_nibbles(const std::uint8_t* p) noexcept {
     std::int32_t low, high;
@@ -105,10 +126,24 @@ inline vi load_nibbles(const std::uint8_t* p) noexcept {
     return {_mm512_srlv_epi32(_mm512_mask_set1_epi32(_mm512_set1_epi32(low), 0xFF00, high), shifts)};
 }
 
+inline constexpr bool has_half_conversion = true;
+inline vf load_half(const std::uint16_t* p) noexcept {
+    return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+}
+inline void store_half(std::uint16_t* p, vf v) noexcept {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(v.r, _MM_FROUND_TO_NEAREST_INT));
+}
+
 struct table16 {
     __m512 values;
 };
 inline table16 load_table16(const float* p) noexcept { return {_mm512_loadu_ps(p)}; }
+inline table16 operator*(const table16& t, float factor) noexcept {
+    return {_mm512_mul_ps(t.values, _mm512_set1_ps(factor))};
+}
+inline table16 operator-(const table16& t, float subtrahend) noexcept {
+    return {_mm512_sub_ps(t.values, _mm512_set1_ps(subtrahend))};
+}
 inline vf lookup(const table16& t, vi i) noexcept { return {_mm512_permutexvar_ps(i.r, t.values)}; }
 
 } // namespace tersor::inline v0::simd::avx512

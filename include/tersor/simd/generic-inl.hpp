@@ -45,6 +45,10 @@ inline vf operator+(vf a, vf b) noexcept { return {a.r + b.r}; }
 inline vf operator-(vf a, vf b) noexcept { return {a.r - b.r}; }
 inline vf operator*(vf a, vf b) noexcept { return {a.r * b.r}; }
 inline vf operator/(vf a, vf b) noexcept { return {a.r / b.r}; }
+inline vf fma(vf a, vf b, vf c) noexcept {
+    return {raw_float{__builtin_fmaf(a.r[0], b.r[0], c.r[0]), __builtin_fmaf(a.r[1], b.r[1], c.r[1]),
+                      __builtin_fmaf(a.r[2], b.r[2], c.r[2]), __builtin_fmaf(a.r[3], b.r[3], c.r[3])}};
+}
 inline vi operator+(vi a, vi b) noexcept { return {a.r + b.r}; }
 inline vi operator-(vi a, vi b) noexcept { return {a.r - b.r}; }
 inline vi operator&(vi a, vi b) noexcept { return {a.r & b.r}; }
@@ -114,6 +118,22 @@ inline void store_u8(std::uint8_t* p, vi a, vi b, vi c, vi d) noexcept {
         }
     }
 }
+/// Stores 4 * lanes integers as bytes, saturated to lo..hi, which lie within int8 (Signed) or uint8.
+template <bool Signed>
+inline void store_saturated(std::uint8_t* p, vi a, vi b, vi c, vi d, int lo, int hi) noexcept {
+    const vi low = splat(lo), high = splat(hi);
+    store_u8(p, min(max(a, low), high), min(max(b, low), high), min(max(c, low), high), min(max(d, low), high));
+}
+/// How many codes pack_nibbles takes at a time.
+inline constexpr std::size_t nibble_run = 8;
+/// Packs the low 4 bits of nibble_run bytes; HighFirst: the first of each two in the high half.
+template <bool HighFirst>
+inline void pack_nibbles(const std::uint8_t* codes, std::uint8_t* out) noexcept {
+    for (std::size_t i = 0; i < nibble_run; i += 2) {
+        const int first = codes[i] & 15, second = codes[i + 1] & 15;
+        out[i / 2] = static_cast<std::uint8_t>(HighFirst ? first << 4 | second : second << 4 | first);
+    }
+}
 /// The `lanes` 4-bit codes of lanes / 2 bytes; HighFirst: the first of each two in the high half.
 /// Only the low 4 bits of each lane are meaningful.
 template <bool HighFirst>
@@ -121,6 +141,11 @@ inline vi load_nibbles(const std::uint8_t* p) noexcept {
     constexpr int first = HighFirst ? 4 : 0, second = 4 - first;
     return {raw_int{p[0] >> first, p[0] >> second, p[1] >> first, p[1] >> second}};
 }
+
+// Without conversion instructions the scalar format does it; these only have to exist.
+inline constexpr bool has_half_conversion = false;
+inline vf load_half(const std::uint16_t*) noexcept { return splat(0.0f); }
+inline void store_half(std::uint16_t*, vf) noexcept {}
 
 /// Sixteen floats to be looked up by the low four bits of a lane.
 struct table16 {
@@ -130,6 +155,20 @@ inline table16 load_table16(const float* p) noexcept {
     table16 t;
     std::memcpy(&t, p, sizeof t);
     return t;
+}
+inline table16 operator*(const table16& t, float factor) noexcept {
+    table16 product;
+    for (int k = 0; k < 16; ++k) {
+        product.values[k] = t.values[k] * factor;
+    }
+    return product;
+}
+inline table16 operator-(const table16& t, float subtrahend) noexcept {
+    table16 difference;
+    for (int k = 0; k < 16; ++k) {
+        difference.values[k] = t.values[k] - subtrahend;
+    }
+    return difference;
 }
 inline vf lookup(const table16& t, vi i) noexcept {
     return {raw_float{t.values[i.r[0] & 15], t.values[i.r[1] & 15], t.values[i.r[2] & 15], t.values[i.r[3] & 15]}};

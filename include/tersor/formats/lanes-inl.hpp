@@ -1,0 +1,237 @@
+// Vector encode and decode of every number format, compiled once per instruction set by lanes.hpp.
+//
+//   format_lanes<Format> coder(format);
+//   coder.store(codes, a, b, c, d)    the codes, a byte each, of 4 * lanes scaled values
+//   coder.store_bounded(...)          the same, for integers only, of magnitudes below 2^22
+//   coder.decode(codes)               the values of `lanes` codes
+//
+// The scalar encode and decode of the format are the definition; what has no vector form here uses them.
+
+namespace tersor::inline v0::simd::TERSOR_NAMESPACE {
+
+// Any format: lane by lane through its own functions.
+template <class Format>
+struct format_lanes {
+    explicit format_lanes(const Format& f) noexcept : format(f) {}
+
+    void store(std::uint8_t* out, vf a, vf b, vf c, vf d) const noexcept {
+        float values[4 * lanes];
+        tersor::simd::TERSOR_NAMESPACE::store(values, a);
+        tersor::simd::TERSOR_NAMESPACE::store(values + lanes, b);
+        tersor::simd::TERSOR_NAMESPACE::store(values + 2 * lanes, c);
+        tersor::simd::TERSOR_NAMESPACE::store(values + 3 * lanes, d);
+        for (std::size_t i = 0; i < 4 * lanes; ++i) {
+            out[i] = static_cast<std::uint8_t>(format.encode(values[i]));
+        }
+    }
+    vf decode(const std::uint8_t* codes) const noexcept {
+        float values[lanes];
+        for (std::size_t i = 0; i < lanes; ++i) {
+            values[i] = format.decode(static_cast<typename Format::code_type>(codes[i]));
+        }
+        return load(values);
+    }
+
+    const Format& format;
+};
+
+// Integers: rounded by the conversion, saturated by the packs.
+template <int Bits, bool Signed>
+struct format_lanes<integer<Bits, Signed>> {
+    using format_type = integer<Bits, Signed>;
+    explicit format_lanes(const format_type&) noexcept {}
+
+    void store(std::uint8_t* out, vf a, vf b, vf c, vf d) const noexcept {
+        store_bounded(out, splat(0), format_type::lowest, bounded(a), bounded(b), bounded(c), bounded(d));
+    }
+    static void store_bounded(std::uint8_t* out, vi zero, int lowest, vf a, vf b, vf c, vf d) noexcept {
+        store_saturated<Signed>(out, round(a) + zero, round(b) + zero, round(c) + zero, round(d) + zero, lowest,
+                                format_type::highest);
+    }
+    // Within reach of the conversion; NaN becomes 0.
+    static vf bounded(vf v) noexcept {
+        const vf number = select((bits(v) & splat(0x7FFFFFFF)) > splat(0x7F800000), splat(0.0f), v);
+        return min(max(number, splat(-512.0f)), splat(512.0f));
+    }
+    vf decode(const std::uint8_t* codes) const noexcept { return convert(widen(codes)); }
+    static vi widen(const std::uint8_t* codes) noexcept {
+        if constexpr (Signed) {
+            return load_i8(reinterpret_cast<const std::int8_t*>(codes));
+        } else {
+            return load_u8(codes);
+        }
+    }
+};
+
+// Small floats: the significand is rounded by an integer addition, or, below the normal numbers, by the conversion of
+// a multiple of the smallest value.
+template <int ExponentBits, int MantissaBits, int Bias, specials Specials>
+    requires(Specials != specials::fnuz)
+struct format_lanes<minifloat<ExponentBits, MantissaBits, Bias, Specials>> {
+    using format_type = minifloat<ExponentBits, MantissaBits, Bias, Specials>;
+    explicit format_lanes(const format_type&) noexcept {}
+
+    static constexpr int dropped = 23 - MantissaBits;
+
+    static vi encode(vf v) noexcept {
+        constexpr auto largest = std::bit_cast<std::int32_t>(format_type::largest);
+        constexpr std::int32_t smallest_normal = (128 - Bias) << 23;
+        const vi pattern = bits(v), unbounded = pattern & splat(0x7FFFFFFF);
+        const vi magnitude = min(unbounded, splat(largest));
+        const vi odd = shr<dropped>(magnitude) & splat(1);
+        const vi rounded = magnitude + odd + splat((1 << (dropped - 1)) - 1 - ((127 - Bias) << 23));
+        const vf steps = as_float(magnitude) * splat(power_of_two(Bias - 1 + MantissaBits));
+        const vi number = select(splat(smallest_normal) > magnitude, round(steps), shr<dropped>(rounded));
+        const vi sign = shr<31 - (format_type::bits - 1)>(pattern & splat(std::int32_t(-2147483647 - 1)));
+        const vm nan = unbounded > splat(0x7F800000);
+        if constexpr (Specials == specials::finite) {
+            return select(nan, splat(0), number | sign);
+        } else {
+            return select(nan, splat(std::int32_t(format_type::nan_code)), number) | sign;
+        }
+    }
+    void store(std::uint8_t* out, vf a, vf b, vf c, vf d) const noexcept {
+        store_u8(out, encode(a), encode(b), encode(c), encode(d));
+    }
+    vf decode(const std::uint8_t* codes) const noexcept {
+        const vi code = load_u8(codes);
+        const vi magnitude = code & splat(std::int32_t(format_type::sign_bit) - 1);
+        const vi sign = shl<32 - format_type::bits>(code & splat(std::int32_t(format_type::sign_bit)));
+        const vf number = as_float(shl<dropped>(magnitude)) * splat(power_of_two(127 - Bias));
+        if constexpr (Specials == specials::finite) {
+            return as_float(bits(number) | sign);
+        } else {
+            const vi infinity_or_nan = Specials == specials::ieee
+                                           ? select(magnitude > splat(std::int32_t(format_type::overflow_code)),
+                                                    splat(0x7FC00000), splat(0x7F800000))
+                                           : splat(0x7FC00000);
+            const vm special = magnitude > splat(std::int32_t(format_type::largest_code));
+            return as_float(select(special, infinity_or_nan, bits(number)) | sign);
+        }
+    }
+    static constexpr float power_of_two(int exponent) noexcept {
+        return std::bit_cast<float>((exponent + 127) << 23);
+    }
+};
+
+// Codebooks of up to 16 values: the position is the number of midpoints below the value.
+template <class Values>
+    requires(codebook<Values>::bits <= 4)
+struct format_lanes<codebook<Values>> {
+    using format_type = codebook<Values>;
+    static constexpr std::size_t size = format_type::size;
+
+    explicit format_lanes(const format_type&) noexcept {
+        float decoded[16] = {}, order[16] = {};
+        for (std::size_t i = 0; i < size; ++i) {
+            decoded[i] = format_type::values[i];
+            order[i] = std::bit_cast<float>(static_cast<std::int32_t>(format_type::order[i]));
+        }
+        values = load_table16(decoded);
+        codes_in_order = load_table16(order);
+    }
+
+    vi encode(vf v) const noexcept {
+        vi position = splat(0);
+        for (std::size_t i = 0; i + 1 < size; ++i) {
+            position = increment_if(position, v > splat(format_type::midpoints[i]));
+        }
+        if constexpr (is_sorted) {
+            return position;
+        } else {
+            return bits(lookup(codes_in_order, position));
+        }
+    }
+    void store(std::uint8_t* out, vf a, vf b, vf c, vf d) const noexcept {
+        store_u8(out, encode(a), encode(b), encode(c), encode(d));
+    }
+    vf decode(const std::uint8_t* codes) const noexcept { return lookup(values, load_u8(codes)); }
+
+    static constexpr bool is_sorted = [] {
+        for (std::size_t i = 0; i < size; ++i) {
+            if (format_type::order[i] != i) {
+                return false;
+            }
+        }
+        return true;
+    }();
+
+    table16 values, codes_in_order;
+};
+
+/// Encodes count already scaled values, a byte each.
+template <class Format>
+void encode_bytes(const Format& format, const float* x, std::size_t count, std::uint8_t* codes) noexcept {
+    const format_lanes<Format> coder(format);
+    constexpr std::size_t run = 4 * lanes;
+    std::size_t i = 0;
+    for (; i + run <= count; i += run) {
+        coder.store(codes + i, load(x + i), load(x + i + lanes), load(x + i + 2 * lanes), load(x + i + 3 * lanes));
+    }
+    for (; i < count; ++i) {
+        codes[i] = static_cast<std::uint8_t>(format.encode(x[i]));
+    }
+}
+
+/// Decodes count codes of a byte each.
+template <class Format>
+void decode_bytes(const Format& format, const std::uint8_t* codes, std::size_t count, float* out) noexcept {
+    const format_lanes<Format> coder(format);
+    std::size_t i = 0;
+    for (; i + lanes <= count; i += lanes) {
+        store(out + i, coder.decode(codes + i));
+    }
+    for (; i < count; ++i) {
+        out[i] = format.decode(static_cast<typename Format::code_type>(codes[i]));
+    }
+}
+
+/// bfloat16: the lower half is rounded away by an integer addition.
+inline void encode_halves(bf16, const float* x, std::size_t count, std::uint16_t* codes) noexcept {
+    std::size_t i = 0;
+    for (; i + lanes <= count; i += lanes) {
+        const vi pattern = bits(load(x + i));
+        const vi rounded = shr<16>(pattern + splat(0x7FFF) + (shr<16>(pattern) & splat(1)));
+        const vi quiet = (shr<16>(pattern) & splat(0x8000)) | splat(0x7FC0);
+        const vm nan = (pattern & splat(0x7FFFFFFF)) > splat(0x7F800000);
+        store_u16(codes + i, select(nan, quiet, rounded));
+    }
+    for (; i < count; ++i) {
+        codes[i] = bf16::encode(x[i]);
+    }
+}
+inline void decode_halves(bf16, const std::uint16_t* codes, std::size_t count, float* out) noexcept {
+    std::size_t i = 0;
+    for (; i + lanes <= count; i += lanes) {
+        store(out + i, as_float(shl<16>(load_u16(codes + i))));
+    }
+    for (; i < count; ++i) {
+        out[i] = bf16::decode(codes[i]);
+    }
+}
+
+/// binary16: by the conversion instructions where there are some.
+inline void encode_halves(fp16, const float* x, std::size_t count, std::uint16_t* codes) noexcept {
+    std::size_t i = 0;
+    if constexpr (has_half_conversion) {
+        for (; i + lanes <= count; i += lanes) {
+            store_half(codes + i, load(x + i));
+        }
+    }
+    for (; i < count; ++i) {
+        codes[i] = fp16::encode(x[i]);
+    }
+}
+inline void decode_halves(fp16, const std::uint16_t* codes, std::size_t count, float* out) noexcept {
+    std::size_t i = 0;
+    if constexpr (has_half_conversion) {
+        for (; i + lanes <= count; i += lanes) {
+            store(out + i, load_half(codes + i));
+        }
+    }
+    for (; i < count; ++i) {
+        out[i] = fp16::decode(codes[i]);
+    }
+}
+
+} // namespace tersor::inline v0::simd::TERSOR_NAMESPACE
