@@ -27,7 +27,7 @@ namespace tersor::inline v0 {
 
 /// Whether a format's scaled values are x * (1 / scale) rather than x / scale: the codebooks.
 template <class Format>
-inline constexpr bool uses_reciprocal = requires(const Format& format) { format.midpoints; };
+inline constexpr bool uses_reciprocal = requires { &Format::midpoints; };
 
 /// The smallest divisor of the codebook rule; a format may name its own, 0 for none.
 template <class Format>
