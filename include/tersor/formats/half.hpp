@@ -65,7 +65,7 @@ struct fp16 {
         return std::bit_cast<float>(sign | result);
     }
 
-    /// The codes that enclose `value`; beyond the range both are the largest value.
+    /// The codes that enclose `value`; both are the largest value beyond the range, infinity for infinity.
     static constexpr code_pair<code_type> neighbours(float value) noexcept {
         return detail::half_neighbours<fp16>(value);
     }
@@ -93,7 +93,7 @@ struct bf16 {
         return std::bit_cast<float>(static_cast<std::uint32_t>(code) << 16);
     }
 
-    /// The codes that enclose `value`; beyond the range both are the largest value.
+    /// The codes that enclose `value`; both are the largest value beyond the range, infinity for infinity.
     static constexpr code_pair<code_type> neighbours(float value) noexcept {
         return detail::half_neighbours<bf16>(value);
     }
