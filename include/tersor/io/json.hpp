@@ -24,7 +24,9 @@ namespace tersor::inline v0::json {
 
 namespace detail {
 
-inline void refuse_repeated_name(const cursor& text, const object& members) {
+/// Calls `refuse(name)` if two members have that name.
+template <class Refuse>
+void refuse_repeated_name(const object& members, Refuse&& refuse) {
     std::vector<std::string_view> names;
     names.reserve(members.size());
     for (const member& m : members) {
@@ -33,7 +35,7 @@ inline void refuse_repeated_name(const cursor& text, const object& members) {
     std::sort(names.begin(), names.end());
     const auto twice = std::adjacent_find(names.begin(), names.end());
     if (twice != names.end()) {
-        text.fail("the object that ends here has two members '" + std::string(twice->substr(0, 200)) + "'");
+        refuse(*twice);
     }
 }
 
@@ -69,7 +71,9 @@ inline value read_value(cursor& text) {
             value content = read_value(text);
             members.push_back({std::move(name), std::move(content)});
         });
-        refuse_repeated_name(text, members);
+        refuse_repeated_name(members, [&text](std::string_view name) {
+            text.fail("the object that ends here has two members '" + std::string(name.substr(0, 200)) + "'");
+        });
         return members;
     }
     }

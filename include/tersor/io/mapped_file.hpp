@@ -4,6 +4,7 @@
 // A file mapped into memory for reading (POSIX mmap): its bytes cost no memory until they are read.
 
 #include "tersor/core/error.hpp"
+#include "tersor/io/posix.hpp"
 
 #include <cerrno>
 #include <cstddef>
@@ -18,45 +19,6 @@
 #include <utility>
 
 namespace tersor::inline v0 {
-
-namespace detail {
-/// Raises an io error "<what> <path>: <the system's reason>".
-[[noreturn]] inline void raise_io(const char* what, const std::string& path, int reason) {
-    raise(error_code::io, std::string(what) + " '" + path + "': " + std::strerror(reason));
-}
-
-/// Calls a system call again while a signal interrupts it.
-template <class Call>
-auto retry(Call&& call) {
-    auto result = call();
-    while (result < 0 && errno == EINTR) {
-        result = call();
-    }
-    return result;
-}
-
-/// A file descriptor that closes itself.
-class descriptor {
-public:
-    descriptor() = default;
-    explicit descriptor(int value) noexcept : value_(value) {}
-    descriptor(descriptor&& other) noexcept : value_(std::exchange(other.value_, -1)) {}
-    descriptor& operator=(descriptor&& other) noexcept {
-        std::swap(value_, other.value_);
-        return *this;
-    }
-    ~descriptor() {
-        if (value_ >= 0) {
-            ::close(value_);
-        }
-    }
-    [[nodiscard]] int get() const noexcept { return value_; }
-    [[nodiscard]] int release() noexcept { return std::exchange(value_, -1); }
-
-private:
-    int value_ = -1;
-};
-} // namespace detail
 
 /// A regular file, mapped read-only. Move-only. The bytes stay where they are when the object moves. If another
 /// process shortens the file while it is mapped, reading the lost part is a bus error, as with every mapping.
