@@ -13,6 +13,7 @@
 // be too small for a float it becomes the smallest one.
 
 #include "tersor/core/concepts.hpp"
+#include "tersor/formats/bitsandbytes_cpu.hpp"
 #include "tersor/formats/codebook.hpp"
 #include "tersor/formats/format.hpp"
 #include "tersor/quantizers/codec.hpp"
@@ -20,6 +21,7 @@
 #include "tersor/quantizers/scale.hpp"
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <type_traits>
 
@@ -28,6 +30,8 @@ namespace tersor::inline v0 {
 /// Whether a format's scaled values are x * (1 / scale) rather than x / scale: the codebooks.
 template <class Format>
 inline constexpr bool uses_reciprocal = requires { &Format::midpoints; };
+template <class Map>
+inline constexpr bool uses_reciprocal<bitsandbytes_cpu<Map>> = true;
 
 /// The smallest divisor of the codebook rule; a format may name its own, 0 for none.
 template <class Format>
@@ -35,6 +39,8 @@ inline constexpr float smallest_divisor = 1e-38f;
 template <class Format>
     requires requires { Format::smallest_divisor; }
 inline constexpr float smallest_divisor<Format> = Format::smallest_divisor;
+template <class Map>
+inline constexpr float smallest_divisor<bitsandbytes_cpu<Map>> = 0.0f;
 
 /// Which integer codes a symmetric quantizer uses: -highest..highest, or the lowest code too.
 enum class integer_range { narrow, full };
@@ -61,7 +67,17 @@ struct absmax {
     /// The magnitude, in codes, that max|x| is mapped to.
     static constexpr float reach() noexcept {
         if constexpr (is_integer && Range == integer_range::full) {
-            return static_cast<float>(code_count<Format> - 1) / 2.0f;
+            if constexpr (Format::lowest < 0) {
+                return static_cast<float>(code_count<Format> - 1) / 2.0f;
+            }
+        }
+        return Format{}.largest;
+    }
+
+    /// The largest magnitude among the codes in use.
+    static constexpr float largest_code() noexcept {
+        if constexpr (is_integer && Range == integer_range::full) {
+            return Format::lowest < 0 ? static_cast<float>(-Format::lowest) : static_cast<float>(Format::highest);
         } else {
             return Format{}.largest;
         }
@@ -70,12 +86,14 @@ struct absmax {
     /// The scale for the largest magnitude of a group.
     [[nodiscard]] parameters from_magnitude(float magnitude) const noexcept {
         if constexpr (is_codebook) {
-            return {static_cast<Scale>(magnitude / codes.largest)};
+            return {magnitude == 0.0f ? static_cast<Scale>(0.0f) : stored_scale<Scale>(magnitude / codes.largest)};
         } else {
             if (magnitude == 0.0f) {
                 return {static_cast<Scale>(1.0f)};
             }
-            return {stored_scale<Scale>(magnitude / reach())};
+            // So that the largest code times a rounded scale stays finite.
+            constexpr float limit = 0.99f * (reach() / largest_code()) * std::numeric_limits<float>::max();
+            return {stored_scale<Scale>((magnitude < limit ? magnitude : limit) / reach())};
         }
     }
 
@@ -84,7 +102,7 @@ struct absmax {
         requires divides_ragged
     {
         const float scale = magnitude / codes.largest;
-        return {static_cast<Scale>(scale > smallest_divisor<Format> ? scale : smallest_divisor<Format>)};
+        return {stored_scale<Scale>(scale > smallest_divisor<Format> ? scale : smallest_divisor<Format>)};
     }
 
     /// The scale for values between lo and hi.

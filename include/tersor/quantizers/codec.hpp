@@ -8,7 +8,9 @@
 #include "tersor/formats/format.hpp"
 #include "tersor/formats/lanes.hpp"
 #include "tersor/formats/packing.hpp"
+#include "tersor/formats/rounding.hpp"
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -18,6 +20,20 @@
 #include "tersor/simd/for_each_isa.hpp"
 
 namespace tersor::inline v0 {
+
+namespace detail {
+
+// An integer by a rounding rule, for magnitudes up to 2^22.
+inline int round_by(float value, rounding rule, float random) noexcept {
+    const float below = std::floor(value);
+    const float above_by = value - below; // exact
+    const bool up = rule == rounding::stochastic   ? random < above_by
+                    : rule == rounding::half_away  ? above_by > 0.5f || (above_by == 0.5f && value > 0.0f)
+                                                   : round_to_int(value) > static_cast<int>(below);
+    return static_cast<int>(below) + (up ? 1 : 0);
+}
+
+} // namespace detail
 
 /// The run-time loops of a quantizer over `count` consecutive values of one row: groups of `group` values, the last of
 /// which may be shorter.
@@ -43,6 +59,36 @@ struct codec {
     static bool encode(const Q& q, const float* x, std::size_t count, std::size_t group, const parameters* p,
                        std::uint8_t* codes) noexcept {
         return TERSOR_DISPATCH(encode_groups<Q, false>(q, x, count, group, p, codes)) <= 0x7F7FFFFF;
+    }
+
+    /// Smallest and largest of the values and 0. False if a value is not finite.
+    static bool extremes(const float* x, std::size_t count, float& lo, float& hi) noexcept {
+        TERSOR_DISPATCH(extremes(x, count, lo, hi));
+        return TERSOR_DISPATCH(magnitude_bits(x, count)) <= 0x7F7FFFFF;
+    }
+
+    /// The code of one value under any rounding rule; see encode_rounded of formats/rounding.hpp.
+    static code_of<Q> encode_rounded(const Q& q, float x, const parameters& p, rounding rule, float random) noexcept {
+        const auto& format_instance = simd::TERSOR_GENERIC_NAMESPACE::group_coder<Q>::format_of(q);
+        if constexpr (affine_quantizer<Q>) {
+            // Twice the grid is beyond it whatever the zero point; between, nine bits hold every difference of codes.
+            constexpr float limit = 2.0f * static_cast<float>(format::highest - format::lowest);
+            const float scaled = x / q.scale(p);
+            const float bounded = scaled > -limit ? (scaled < limit ? scaled : limit) : -limit;
+            const int code = detail::round_by(bounded, rule, random) + static_cast<int>(q.zero_code(p));
+            return static_cast<code_of<Q>>(code < format::lowest ? format::lowest : code > format::highest ? format::highest : code);
+        } else if constexpr (requires { q.inverse(p); }) {
+            return tersor::encode_rounded(format_instance, x * q.inverse(p), rule, random);
+        } else if constexpr (scaled_quantizer<Q>) {
+            const auto code = tersor::encode_rounded(format_instance, x / q.scale(p), rule, random);
+            if constexpr (requires { Q::lowest_code(); }) {
+                return static_cast<code_of<Q>>(code < Q::lowest_code() ? Q::lowest_code() : code);
+            } else {
+                return code;
+            }
+        } else {
+            return q.encode(x, p);
+        }
     }
 
     /// Packs codes of a byte each.

@@ -54,7 +54,7 @@ template <range_quantizer Q>
     double least = weighted_error(q, values, importance, best);
     for (int percent = 99; percent >= 20 && least > 0.0; --percent) {
         const float share = static_cast<float>(percent) / 100.0f;
-        const auto candidate = q.from_range(share * range.lo, share * range.hi);
+        const auto candidate = q.from_range(exact::product(share, range.lo), exact::product(share, range.hi));
         const double error = weighted_error(q, values, importance, candidate);
         if (error < least) {
             least = error;

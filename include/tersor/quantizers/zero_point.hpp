@@ -47,8 +47,10 @@ struct zero_point {
     /// The grid from lo to hi, extended to contain 0.
     [[nodiscard]] parameters from_range(float lo, float hi) const noexcept {
         constexpr float steps = static_cast<float>(Format::highest - Format::lowest);
-        lo = lo < 0.0f ? lo : 0.0f;
-        hi = hi > 0.0f ? hi : 0.0f;
+        // The grid may reach half a step beyond lo and hi; its values stay finite.
+        constexpr float limit = 0.99f * (steps / (steps + 1.0f)) * std::numeric_limits<float>::max();
+        lo = lo < 0.0f ? (lo > -limit ? lo : -limit) : 0.0f;
+        hi = hi > 0.0f ? (hi < limit ? hi : limit) : 0.0f;
         if (lo == hi) {
             return {static_cast<Scale>(1.0f), static_cast<code_type>(Format::lowest)};
         }

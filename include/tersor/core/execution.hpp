@@ -1,0 +1,146 @@
+#ifndef TERSOR_CORE_EXECUTION_HPP
+#define TERSOR_CORE_EXECUTION_HPP
+
+// How a long operation runs: in the calling thread, or on a pool that the caller owns; with a progress callback that can
+// also cancel. Nothing here starts a thread. Results never depend on any of it.
+
+#include "tersor/core/concepts.hpp"
+#include "tersor/core/error.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+namespace tersor::inline v0 {
+
+/// Told how much of an operation is done, 0 to 1; returns false to cancel it. Called by one thread at a time.
+using progress_callback = std::function<bool(double done)>;
+
+/// Where an operation runs and whom it tells. Sequential and silent by default.
+class execution {
+public:
+    execution() = default;
+
+    /// Runs on a pool with `Schedule(std::function<void()>)` and `NumThreads()`, such as Eigen::ThreadPool, which must
+    /// outlive the operation. The calling thread works too, so that a pool of n - 1 threads keeps n cores busy.
+    template <class Pool>
+        requires requires(Pool& pool, std::function<void()> work) {
+            pool.Schedule(std::move(work));
+            pool.NumThreads();
+        }
+    execution(Pool& pool)
+        : schedule_([&pool](std::function<void()> work) { pool.Schedule(std::move(work)); }),
+          helpers_(static_cast<index>(pool.NumThreads())) {}
+
+    /// The same, with a progress callback.
+    [[nodiscard]] execution with_progress(progress_callback callback) const {
+        execution copy = *this;
+        copy.progress_ = std::move(callback);
+        return copy;
+    }
+
+    /// Calls work(i) once for every i in [0, count), in any order, on any thread.
+    /// Errors: the exception of the smallest i that threw; `cancelled` if the progress callback returned false.
+    template <class Work>
+    void for_each(index count, const Work& work) const {
+        const index helpers = std::min(helpers_, count - 1);
+        if (helpers <= 0 && !progress_) {
+            for (index i = 0; i < count; ++i) {
+                work(i);
+            }
+            return;
+        }
+        // Shared with the pool: a helper may be scheduled only after the work is done and this call has returned.
+        const auto state = std::make_shared<shared_state>();
+        state->count = count;
+        const Work* const body = &work;
+        for (index i = 0; i < helpers; ++i) {
+            schedule_([state, body, this] {
+                {
+                    const std::lock_guard lock(state->mutex);
+                    if (state->closed) {
+                        return;
+                    }
+                    ++state->active;
+                }
+                take_turns(*state, *body);
+                const std::lock_guard lock(state->mutex);
+                --state->active;
+                state->idle.notify_all();
+            });
+        }
+        take_turns(*state, work);
+        std::unique_lock lock(state->mutex);
+        state->closed = true;
+        state->idle.wait(lock, [&] { return state->active == 0; });
+        if (state->failure) {
+            std::rethrow_exception(state->failure);
+        }
+        if (state->cancelled) {
+            raise(error_code::cancelled, "cancelled after " + std::to_string(state->finished) + " of " +
+                                             std::to_string(count) + " steps");
+        }
+    }
+
+private:
+    struct shared_state {
+        std::atomic<index> next{0};
+        index count = 0;
+        std::mutex mutex;
+        std::condition_variable idle;
+        index active = 0;
+        index finished = 0;
+        bool closed = false;
+        bool cancelled = false;
+        index failed_at = 0;
+        std::exception_ptr failure;
+    };
+
+    template <class Work>
+    void take_turns(shared_state& state, const Work& work) const {
+        for (index i; (i = state.next.fetch_add(1)) < state.count;) {
+#if defined(__cpp_exceptions)
+            try {
+                work(i);
+            } catch (...) {
+                const std::lock_guard lock(state.mutex);
+                if (!state.failure || i < state.failed_at) {
+                    state.failure = std::current_exception();
+                    state.failed_at = i;
+                }
+                state.next = state.count;
+                continue;
+            }
+#else
+            work(i);
+#endif
+            report(state);
+        }
+    }
+
+    void report(shared_state& state) const {
+        if (!progress_) {
+            return;
+        }
+        const std::lock_guard lock(state.mutex);
+        ++state.finished;
+        const double done = static_cast<double>(state.finished) / static_cast<double>(state.count);
+        if (!state.cancelled && !progress_(done)) {
+            state.cancelled = true;
+            state.next = state.count;
+        }
+    }
+
+    std::function<void(std::function<void()>)> schedule_;
+    index helpers_ = 0;
+    progress_callback progress_;
+};
+
+} // namespace tersor::inline v0
+
+#endif // TERSOR_CORE_EXECUTION_HPP

@@ -1,0 +1,163 @@
+#ifndef TERSOR_QUANTIZERS_DEQUANTIZE_HPP
+#define TERSOR_QUANTIZERS_DEQUANTIZE_HPP
+
+// From codes and parameters back to values: value = quantizer.decode(code, parameters of its group), in float, then
+// rounded to nearest even if the destination is narrower.
+
+#include "tersor/core/error.hpp"
+#include "tersor/core/execution.hpp"
+#include "tersor/core/quantized_tensor.hpp"
+#include "tersor/core/strided.hpp"
+#include "tersor/quantizers/codec.hpp"
+#include "tersor/quantizers/rows.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <type_traits>
+#include <vector>
+
+namespace Eigen {
+template <typename Scalar, int Rank, int Options, typename Index>
+class Tensor;
+}
+
+namespace tersor::inline v0 {
+
+namespace detail {
+
+template <class Kind, class Scalar, int Rank>
+struct eigen_of;
+template <int Order, class Scalar>
+struct eigen_of<matrix_kind<Order>, Scalar, 2> {
+    using type = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Order>;
+};
+template <int Order, class Scalar>
+struct eigen_of<array_kind<Order>, Scalar, 2> {
+    using type = Eigen::Array<Scalar, Eigen::Dynamic, Eigen::Dynamic, Order>;
+};
+template <int Order, class Scalar>
+struct eigen_of<matrix_kind<Order>, Scalar, 1> {
+    using type = std::conditional_t<Order == Eigen::RowMajor, Eigen::Matrix<Scalar, 1, Eigen::Dynamic, Eigen::RowMajor>,
+                                    Eigen::Matrix<Scalar, Eigen::Dynamic, 1>>;
+};
+template <int Order, class Scalar>
+struct eigen_of<array_kind<Order>, Scalar, 1> {
+    using type = std::conditional_t<Order == Eigen::RowMajor, Eigen::Array<Scalar, 1, Eigen::Dynamic, Eigen::RowMajor>,
+                                    Eigen::Array<Scalar, Eigen::Dynamic, 1>>;
+};
+template <int Order, class Scalar, int Rank>
+struct eigen_of<tensor_kind<Order>, Scalar, Rank> {
+    using type = Eigen::Tensor<Scalar, Rank, Order, Eigen::DenseIndex>;
+};
+
+/// The parameters of `count` groups from `first`: in place, or unpacked to `buffer`.
+template <class Parameters, class P>
+const P* parameters_at(const Parameters& parameters, index first, index count, std::vector<P>& buffer) {
+    if constexpr (requires { { parameters.data() } -> std::convertible_to<const P*>; }) {
+        return parameters.data() + first;
+    } else {
+        buffer.resize(static_cast<std::size_t>(count));
+        for (index i = 0; i < count; ++i) {
+            buffer[static_cast<std::size_t>(i)] = parameters[static_cast<std::size_t>(first + i)];
+        }
+        return buffer.data();
+    }
+}
+
+/// Decodes `columns` values of a row from `column`, which is a multiple of 8.
+template <class Q, int Rank, class Kind, class C, class P>
+void decode_row(const basic_quantized<Q, Rank, Kind, C, P>& q, const row_layout& layout, index row, index column,
+                index columns, float* out, bool stream) {
+    thread_local std::vector<typename Q::parameters> buffer;
+    thread_local std::vector<std::uint8_t> scratch;
+    scratch.resize(static_cast<std::size_t>(columns));
+    const index first = column / layout.group, last = (column + columns - 1) / layout.group;
+    const auto* const p =
+        parameters_at(q.parameters(), row * layout.groups_per_row + first, last - first + 1, buffer);
+    const std::uint8_t* const codes = q.codes().data() + row * layout.row_bytes + column / 8 * Q::format::bits;
+    codec<Q>::decode(q.quantizer(), codes, static_cast<std::size_t>(columns), static_cast<std::size_t>(layout.group),
+                     static_cast<std::size_t>((first + 1) * layout.group - column), p, out, scratch.data(), stream);
+}
+
+/// Results from this size on are written past the caches, which they would only empty.
+inline constexpr index streaming_bytes = index{8} << 20;
+
+} // namespace detail
+
+/// The Eigen object that `dequantize` gives for a kind and rank.
+template <class Kind, class Scalar, int Rank>
+using eigen_of = typename detail::eigen_of<Kind, Scalar, Rank>::type;
+
+/// Writes all values to an Eigen object of the same dimensions, of float, double, Eigen::half or Eigen::bfloat16.
+/// Errors: `shape_mismatch` if the dimensions differ; `cancelled`.
+template <class Q, int Rank, class Kind, class C, class P, class T>
+void dequantize_into(const basic_quantized<Q, Rank, Kind, C, P>& q, T&& destination, const execution& exec = {}) {
+    using Object = std::remove_cvref_t<T>;
+    static_assert(eigen_object<Object>, "dequantize_into writes to an Eigen object with memory: Matrix, Array, Map, Ref, "
+                                        "Block, Tensor or TensorMap");
+    static_assert(detail::rank_of<Object>() == Rank, "the destination has another rank than the quantized tensor");
+    const auto target = as_strided(destination);
+    using Scalar = std::remove_pointer_t<decltype(target.data)>;
+    if (target.sizes != q.dimensions()) {
+        raise(error_code::shape_mismatch, "the destination has shape " + detail::shape_text(target.sizes) +
+                                              ", the quantized tensor " + detail::shape_text(q.dimensions()));
+    }
+    row_layout layout = q.layout();
+    if (layout.groups == 0) {
+        return;
+    }
+    row_view<Scalar, Rank> view(target, q.axis());
+    const bool whole = Q::group > 0 && layout.length % layout.group == 0 && layout.length * Q::format::bits % 8 == 0;
+    if (whole && q.axis() == Rank - 1 && target.is_row_major()) {
+        view = row_view<Scalar, Rank>(target, -1);
+        layout = make_row_layout(1, q.size(), Q::group, Q::format::bits);
+    }
+    const index unit = std::lcm(std::min<index>(layout.group, 4096), index{8});
+    const index wanted = view.is_transposed() ? 512 : 8192;
+    const index columns = std::min(layout.length, unit * std::max<index>(wanted / unit, 1));
+    const index rows = std::min(detail::panel_rows(view, columns), layout.rows);
+    const index across = (layout.length - 1) / columns + 1, down = (layout.rows - 1) / rows + 1;
+    exec.for_each(across * down, [&](index i) {
+        const index row = i / across * rows, column = i % across * columns;
+        const index height = std::min(rows, layout.rows - row), width = std::min(columns, layout.length - column);
+        if constexpr (std::is_same_v<Scalar, float>) {
+            if (view.is_contiguous()) {
+                for (index r = row; r < row + height; ++r) {
+                    float* const out = view.address(r, column);
+                    const bool stream = q.size() * 4 >= detail::streaming_bytes &&
+                                        reinterpret_cast<std::uintptr_t>(out) % 16 == 0 && layout.group % 4 == 0;
+                    detail::decode_row(q, layout, r, column, width, out, stream);
+                }
+                return;
+            }
+        }
+        thread_local std::vector<float> panel;
+        panel.resize(static_cast<std::size_t>(height * width));
+        for (index r = 0; r < height; ++r) {
+            detail::decode_row(q, layout, row + r, column, width, panel.data() + r * width, false);
+        }
+        detail::store_panel(view, row, height, column, width, panel.data());
+    });
+}
+
+/// All values, as an Eigen object of the kind, rank and order that was quantized; of `Scalar` (float by default).
+template <class Scalar = float, class Q, int Rank, class Kind, class C, class P>
+[[nodiscard]] eigen_of<Kind, Scalar, Rank> dequantize(const basic_quantized<Q, Rank, Kind, C, P>& q,
+                                                      const execution& exec = {}) {
+    eigen_of<Kind, Scalar, Rank> result;
+    if constexpr (requires { result.NumIndices; }) {
+        result.resize(q.dimensions());
+    } else if constexpr (Rank == 1) {
+        result.resize(q.dimensions()[0]);
+    } else {
+        result.resize(q.dimensions()[0], q.dimensions()[1]);
+    }
+    dequantize_into(q, result, exec);
+    return result;
+}
+
+} // namespace tersor::inline v0
+
+#endif // TERSOR_QUANTIZERS_DEQUANTIZE_HPP

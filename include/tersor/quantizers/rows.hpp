@@ -1,0 +1,110 @@
+#ifndef TERSOR_QUANTIZERS_ROWS_HPP
+#define TERSOR_QUANTIZERS_ROWS_HPP
+
+// Moving rows between Eigen memory and the contiguous floats that the loops of codec.hpp work on.
+
+#include "tersor/core/strided.hpp"
+#include "tersor/formats/convert.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <type_traits>
+
+namespace tersor::inline v0::detail {
+
+template <class Scalar>
+inline constexpr bool is_half = std::is_same_v<std::remove_const_t<Scalar>, Eigen::half> ||
+                                std::is_same_v<std::remove_const_t<Scalar>, Eigen::bfloat16>;
+
+template <class Scalar>
+using half_format = std::conditional_t<std::is_same_v<std::remove_const_t<Scalar>, Eigen::half>, fp16, bf16>;
+
+/// out[i] = float(in[i]) for contiguous values.
+template <class Scalar>
+void widen(const Scalar* in, std::size_t count, float* out) {
+    if constexpr (std::is_same_v<Scalar, float>) {
+        std::memcpy(out, in, count * sizeof(float));
+    } else if constexpr (is_half<Scalar>) {
+        static_assert(sizeof(Scalar) == sizeof(std::uint16_t));
+        decode<half_format<Scalar>>(std::span(reinterpret_cast<const std::uint16_t*>(in), count), {out, count});
+    } else {
+        for (std::size_t i = 0; i < count; ++i) {
+            out[i] = static_cast<float>(in[i]);
+        }
+    }
+}
+
+/// out[i] = Scalar(in[i]), rounded to nearest even, for contiguous values.
+template <class Scalar>
+void narrow(const float* in, std::size_t count, Scalar* out) {
+    if constexpr (std::is_same_v<Scalar, float>) {
+        std::memcpy(out, in, count * sizeof(float));
+    } else if constexpr (is_half<Scalar>) {
+        encode<half_format<Scalar>>({in, count}, std::span(reinterpret_cast<std::uint16_t*>(out), count));
+    } else {
+        for (std::size_t i = 0; i < count; ++i) {
+            out[i] = static_cast<Scalar>(in[i]);
+        }
+    }
+}
+
+/// How many rows of a view are worth moving together: a cache line of each column where rows are neighbours in memory.
+template <class Scalar, int Rank>
+[[nodiscard]] index panel_rows(const row_view<Scalar, Rank>& view, index columns) noexcept {
+    constexpr index values = 4096;
+    return view.is_transposed() ? 16 : std::clamp<index>(values / std::max<index>(columns, 1), 1, 64);
+}
+
+/// Copies `rows` x `columns` values that start at (row, column) to `out`, row after row, as floats.
+template <class Scalar, int Rank>
+void load_panel(const row_view<Scalar, Rank>& view, index row, index rows, index column, index columns, float* out) {
+    if (view.is_contiguous()) {
+        for (index r = 0; r < rows; ++r) {
+            widen(view.address(row + r, column), static_cast<std::size_t>(columns), out + r * columns);
+        }
+    } else if (view.is_transposed()) {
+        for (index c = 0; c < columns; ++c) {
+            const Scalar* const from = view.address(row, column + c);
+            for (index r = 0; r < rows; ++r) {
+                out[r * columns + c] = static_cast<float>(from[r]);
+            }
+        }
+    } else {
+        for (index r = 0; r < rows; ++r) {
+            for (index c = 0; c < columns; ++c) {
+                out[r * columns + c] = static_cast<float>(*view.address(row + r, column + c));
+            }
+        }
+    }
+}
+
+/// The opposite: writes floats, row after row, to `rows` x `columns` values that start at (row, column).
+template <class Scalar, int Rank>
+void store_panel(const row_view<Scalar, Rank>& view, index row, index rows, index column, index columns,
+                 const float* in) {
+    if (view.is_contiguous()) {
+        for (index r = 0; r < rows; ++r) {
+            narrow(in + r * columns, static_cast<std::size_t>(columns), view.address(row + r, column));
+        }
+    } else if (view.is_transposed()) {
+        for (index c = 0; c < columns; ++c) {
+            Scalar* const to = view.address(row, column + c);
+            for (index r = 0; r < rows; ++r) {
+                to[r] = static_cast<Scalar>(in[r * columns + c]);
+            }
+        }
+    } else {
+        for (index r = 0; r < rows; ++r) {
+            for (index c = 0; c < columns; ++c) {
+                *view.address(row + r, column + c) = static_cast<Scalar>(in[r * columns + c]);
+            }
+        }
+    }
+}
+
+} // namespace tersor::inline v0::detail
+
+#endif // TERSOR_QUANTIZERS_ROWS_HPP

@@ -1,0 +1,43 @@
+#ifndef TERSOR_TERSOR_HPP
+#define TERSOR_TERSOR_HPP
+
+// All of tersor. Each header can also be included by itself; the smallest that serves compiles fastest.
+
+#include "tersor/core/concepts.hpp"
+#include "tersor/core/error.hpp"
+#include "tersor/core/exact.hpp"
+#include "tersor/core/execution.hpp"
+#include "tersor/core/options.hpp"
+#include "tersor/core/quantized_tensor.hpp"
+#include "tersor/core/rounding.hpp"
+#include "tersor/core/strided.hpp"
+#include "tersor/version.hpp"
+
+#include "tersor/simd/isa.hpp"
+
+#include "tersor/formats/bitsandbytes_cpu.hpp"
+#include "tersor/formats/codebook.hpp"
+#include "tersor/formats/convert.hpp"
+#include "tersor/formats/dynamic8.hpp"
+#include "tersor/formats/e8m0.hpp"
+#include "tersor/formats/format.hpp"
+#include "tersor/formats/fp4.hpp"
+#include "tersor/formats/fp4_e2m1.hpp"
+#include "tersor/formats/fp6.hpp"
+#include "tersor/formats/fp8.hpp"
+#include "tersor/formats/half.hpp"
+#include "tersor/formats/integer.hpp"
+#include "tersor/formats/minifloat.hpp"
+#include "tersor/formats/nf4.hpp"
+#include "tersor/formats/packing.hpp"
+#include "tersor/formats/rounding.hpp"
+#include "tersor/formats/table_format.hpp"
+
+#include "tersor/quantizers/absmax.hpp"
+#include "tersor/quantizers/blockwise.hpp"
+#include "tersor/quantizers/dequantize.hpp"
+#include "tersor/quantizers/per_channel.hpp"
+#include "tersor/quantizers/quantize.hpp"
+#include "tersor/quantizers/zero_point.hpp"
+
+#endif // TERSOR_TERSOR_HPP
