@@ -86,25 +86,31 @@ inline void write_string(std::string& out, std::string_view text) {
     constexpr std::string_view names = "btnfr\"\\";
     out += '"';
     for (std::size_t i = 0; i < text.size();) {
+        std::size_t end = i;
+        while (end < text.size() && text[end] >= 0x20 && text[end] < 0x7F && text[end] != '"' && text[end] != '\\') {
+            ++end;
+        }
+        if (end != i) {
+            out += text.substr(i, end - i);
+            i = end;
+            continue;
+        }
         const auto byte = static_cast<unsigned char>(text[i]);
+        std::size_t length = 1;
         if (const std::size_t n = named.find(text[i]); n != std::string_view::npos) {
             out += '\\';
             out += names[n];
-            ++i;
         } else if (byte < 0x20) {
             out += "\\u00";
             out += digits[byte >> 4];
             out += digits[byte & 15];
-            ++i;
-        } else {
-            const std::size_t length = utf8_length(text.substr(i, 4));
-            if (length == 0) {
-                raise(error_code::invalid_argument,
-                      "a JSON string must be valid UTF-8; this one is not at its byte " + std::to_string(i));
-            }
+        } else if (length = utf8_length(text.substr(i, 4)); length != 0) {
             out += text.substr(i, length);
-            i += length;
+        } else {
+            raise(error_code::invalid_argument,
+                  "a JSON string must be valid UTF-8; this one is not at its byte " + std::to_string(i));
         }
+        i += length;
     }
     out += '"';
 }
