@@ -240,4 +240,10 @@ TEST(SafetensorsFile, CutsLongNamesInMessages) {
     EXPECT_LT(message.size(), 1000U);
 }
 
+TEST(SafetensorsFile, KeepsMessagesOnOneLine) {
+    const std::string message =
+        complaint(safetensors_bytes(R"({"a\n\u001b[31m\u0000b":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})"));
+    EXPECT_NE(message.find(R"('a\x0a\x1b[31m\x00b')"), std::string::npos) << message;
+}
+
 } // namespace

@@ -10,6 +10,7 @@
 #include "tersor/io/json_cursor.hpp"
 #include "tersor/io/json_text.hpp"
 #include "tersor/io/json_value.hpp"
+#include "tersor/io/quote.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -72,7 +73,7 @@ inline value read_value(cursor& text) {
             members.push_back({std::move(name), std::move(content)});
         });
         refuse_repeated_name(members, [&text](std::string_view name) {
-            text.fail("the object that ends here has two members '" + std::string(name.substr(0, 200)) + "'");
+            text.fail("the object that ends here has two members " + tersor::detail::quote_name(name));
         });
         return members;
     }

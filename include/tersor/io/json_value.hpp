@@ -8,6 +8,7 @@
 
 #include "tersor/core/error.hpp"
 #include "tersor/io/json_cursor.hpp"
+#include "tersor/io/quote.hpp"
 
 #include <concepts>
 #include <cstddef>
@@ -165,7 +166,7 @@ inline const value& value::at(std::string_view name) const {
         return *found;
     }
     static_cast<void>(as_object());
-    raise(error_code::corrupt_file, "JSON object: no member '" + std::string(name) + "'");
+    raise(error_code::corrupt_file, "JSON object: no member " + tersor::detail::quote_name(name));
 }
 
 inline value& value::operator[](std::string_view name) {

@@ -5,6 +5,7 @@
 // believed (see safetensors_header.hpp). Memory: a small multiple of the header.
 
 #include "tersor/io/mapped_file.hpp"
+#include "tersor/io/quote.hpp"
 #include "tersor/io/safetensors_header.hpp"
 
 #include <algorithm>

@@ -10,6 +10,7 @@
 // Stricter than that reader, as its README asks: the header starts with '{' and names are unique.
 
 #include "tersor/io/json_cursor.hpp"
+#include "tersor/io/quote.hpp"
 #include "tersor/io/safetensors_tensor.hpp"
 
 #include <algorithm>

@@ -9,6 +9,7 @@
 
 #include "tersor/core/error.hpp"
 #include "tersor/io/json.hpp"
+#include "tersor/io/quote.hpp"
 #include "tersor/io/safetensors_header.hpp"
 #include "tersor/io/safetensors_tensor.hpp"
 

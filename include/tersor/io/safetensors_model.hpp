@@ -11,6 +11,7 @@
 #include "tersor/io/atomic_folder.hpp"
 #include "tersor/io/json_cursor.hpp"
 #include "tersor/io/mapped_file.hpp"
+#include "tersor/io/quote.hpp"
 #include "tersor/io/safetensors.hpp"
 
 #include <algorithm>
@@ -30,9 +31,10 @@ namespace detail {
     return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-[[nodiscard]] inline bool file_exists(const std::string& path) noexcept {
+/// Whether something has that name, be it a link to nowhere.
+[[nodiscard]] inline bool name_exists(const std::string& path) noexcept {
     struct stat status {};
-    return ::stat(path.c_str(), &status) == 0;
+    return ::lstat(path.c_str(), &status) == 0;
 }
 
 /// The "weight_map" of an index: tensor name and file name, sorted by tensor name.
@@ -160,11 +162,11 @@ public:
 private:
     void open_folder() {
         const std::string index = path_ + "/model.safetensors.index.json";
-        if (detail::file_exists(index)) {
+        if (detail::name_exists(index)) {
             return open_indexed(index);
         }
         std::vector<std::string> names;
-        if (detail::file_exists(path_ + "/model.safetensors")) {
+        if (detail::name_exists(path_ + "/model.safetensors")) {
             names.emplace_back("model.safetensors");
         } else {
             for (const folder_entry& e : list_folder(path_)) {

@@ -10,6 +10,7 @@
 #include "tersor/core/error.hpp"
 #include "tersor/io/atomic_folder.hpp"
 #include "tersor/io/json.hpp"
+#include "tersor/io/quote.hpp"
 #include "tersor/io/safetensors_writer.hpp"
 
 #include <algorithm>

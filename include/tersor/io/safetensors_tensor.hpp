@@ -3,13 +3,13 @@
 
 // One tensor of a safetensors file: what its header says of it, and a view of its bytes.
 
+#include "tersor/io/quote.hpp"
 #include "tersor/io/safetensors_dtype.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -47,13 +47,7 @@ namespace detail {
     return text + "]";
 }
 
-/// A name as messages show it: in quotes, cut when a hostile file made it long.
-[[nodiscard]] inline std::string quote_name(std::string_view name) {
-    constexpr std::size_t limit = 200;
-    return "'" + std::string(name.substr(0, limit)) + (name.size() > limit ? "..." : "") + "'";
-}
-
-/// product(shape) * bits / 8, or a negative number's worth of trouble: `problem` says what is wrong, else is null.
+/// product(shape) * bits / 8, or a `problem`: what is wrong, to follow "has".
 struct tensor_size {
     std::uint64_t bytes = 0;
     const char* problem = nullptr;

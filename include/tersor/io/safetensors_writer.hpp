@@ -6,6 +6,7 @@
 
 #include "tersor/core/error.hpp"
 #include "tersor/io/atomic_file.hpp"
+#include "tersor/io/quote.hpp"
 #include "tersor/io/safetensors_layout.hpp"
 
 #include <cstddef>
