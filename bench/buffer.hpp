@@ -60,7 +60,8 @@ inline void fill_normal(buffer<float>& values, float spread = 0.02f, std::uint32
         // The sum of four uniform 16-bit numbers.
         state = state * 6364136223846793005u + 1442695040888963407u;
         const std::uint64_t mixed = (state ^ (state >> 33)) * 0xff51afd7ed558ccdu;
-        const auto sum = static_cast<float>((mixed & 0xffff) + ((mixed >> 16) & 0xffff) + ((mixed >> 32) & 0xffff) + (mixed >> 48));
+        const auto sum =
+            static_cast<float>((mixed & 0xffff) + ((mixed >> 16) & 0xffff) + ((mixed >> 32) & 0xffff) + (mixed >> 48));
         value = (sum - 2.0f * 65535.0f) * (spread * 1.7320508f / 65536.0f);
     }
 }

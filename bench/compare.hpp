@@ -61,7 +61,9 @@ double seconds_of(const Work& work) {
 }
 
 /// How many fp32 values a benchmark made by `large` or `small` works on.
-inline std::size_t values(const benchmark::State& state) { return static_cast<std::size_t>(state.range(0)) / sizeof(float); }
+inline std::size_t values(const benchmark::State& state) {
+    return static_cast<std::size_t>(state.range(0)) / sizeof(float);
+}
 
 /// Threads that start a piece of work together; the caller is one of them. They sleep between pieces.
 class team {

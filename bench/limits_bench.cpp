@@ -44,7 +44,9 @@ BENCHMARK(widen_streaming)->Name("R1W4-NT: plain stores")->Apply(bench::large)->
 void halve(benchmark::State& state) {
     bench::buffer<float> in(bench::values(state));
     bench::buffer<std::uint16_t> out(in.size());
-    const auto copy = [&](std::size_t begin, std::size_t end) { std::memcpy(&out[begin], &in[begin], (end - begin) * 2); };
+    const auto copy = [&](std::size_t begin, std::size_t end) {
+        std::memcpy(&out[begin], &in[begin], (end - begin) * 2);
+    };
     bench::compare(state, in.bytes(), bench::read4_write2(in, out), copy, 0, 0);
 }
 BENCHMARK(halve)->Name("R4W2: memcpy of half the bytes")->Apply(bench::large)->Apply(bench::small);
@@ -52,7 +54,9 @@ BENCHMARK(halve)->Name("R4W2: memcpy of half the bytes")->Apply(bench::large)->A
 void twice(benchmark::State& state) {
     bench::buffer<std::uint16_t> in(bench::values(state));
     bench::buffer<float> out(in.size());
-    const auto copy = [&](std::size_t begin, std::size_t end) { std::memcpy(&out[begin], &in[begin], (end - begin) * 2); };
+    const auto copy = [&](std::size_t begin, std::size_t end) {
+        std::memcpy(&out[begin], &in[begin], (end - begin) * 2);
+    };
     bench::compare(state, out.bytes(), bench::read2_write4(in, out), copy, 0, 0);
 }
 BENCHMARK(twice)->Name("R2W4: memcpy of half the bytes")->Apply(bench::large)->Apply(bench::small);

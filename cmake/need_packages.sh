@@ -25,11 +25,11 @@ if [[ $(id -u) != 0 ]]; then
 fi
 echo "installing: ${missing[*]}"
 install() {
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::Retries=3 install -y -qq --no-install-recommends "${missing[@]}" </dev/null
 }
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-{ "${as_root[@]}" apt-get update -qq </dev/null && install; } >"$log" 2>&1 || {
+{ "${as_root[@]}" apt-get -o Acquire::Retries=3 update -qq </dev/null && install; } >"$log" 2>&1 || {
     tail -15 "$log" >&2
     echo "apt-get could not install: ${missing[*]}" >&2
     exit 1

@@ -1,0 +1,5 @@
+#include "odr/fingerprint.hpp"
+
+std::vector<finding> compute_native() {
+    return compute();
+}
