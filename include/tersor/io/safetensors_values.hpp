@@ -6,6 +6,7 @@
 
 #include "tersor/core/error.hpp"
 #include "tersor/formats/half.hpp"
+#include "tersor/io/quote.hpp"
 #include "tersor/io/safetensors_tensor.hpp"
 
 #include <Eigen/Core>
