@@ -34,14 +34,26 @@ TEST(BitsandbytesCpu, BlocksOfEveryRecordedCaseEqualTheirCodes) {
     expect_golden_blocks(unsigned_cpu{}, "bitsandbytes/blockwise8_unsigned", "", "q", block_scaling::compiled, 256);
 }
 
+void expect_definition(float value) {
+    const float half = (std::fmin(std::fmax(value, -1.0f), 1.0f) + 1.0f) * 0.5f;
+    ASSERT_EQ(signed_cpu::grid_point(value), static_cast<int>(std::fma(half, 65535.0f, 0.5f))) << value;
+}
+
 TEST(BitsandbytesCpu, GridPointIsTheFusedMultiplyAddOfTheDefinition) {
     for (std::uint64_t pattern = 0; pattern <= 0xFFFFFFFFu; pattern += 16381) {
         const auto value = std::bit_cast<float>(static_cast<std::uint32_t>(pattern));
-        if (std::isnan(value)) {
-            continue;
+        if (!std::isnan(value)) {
+            expect_definition(value);
         }
-        const float half = (std::fmin(std::fmax(value, -1.0f), 1.0f) + 1.0f) * 0.5f;
-        ASSERT_EQ(signed_cpu::grid_point(value), static_cast<int>(std::fma(half, 65535.0f, 0.5f))) << value;
+    }
+    // Around every boundary between grid points two roundings would differ from one.
+    for (int point = 0; point < 65535; ++point) {
+        auto value = static_cast<float>((2 * point + 1) / 65535.0 - 1.0);
+        value = std::nextafter(std::nextafter(value, -2.0f), -2.0f);
+        for (int i = 0; i < 5; ++i) {
+            expect_definition(value);
+            value = std::nextafter(value, 2.0f);
+        }
     }
 }
 

@@ -30,14 +30,14 @@ enum class specials {
 namespace detail {
 
 // The code (without sign) nearest to a positive float given by its bits, ties to even, as if the exponent had no upper
-// end. `exponent` steps of the significand are merged: rounding up carries into the exponent by itself.
+// end. Rounding up carries into the exponent by itself. A subnormal float is taken for a normal one: either gives 0.
 template <int MantissaBits, int Bias>
 constexpr std::uint32_t round_to_code(std::uint32_t magnitude) noexcept {
+    static_assert(Bias + MantissaBits <= 124, "float subnormals must lie far below the smallest code");
     constexpr int smallest_normal = 128 - Bias; // the biased float exponent of 2^(1 - Bias)
     constexpr int dropped = 23 - MantissaBits;
-    const auto field = static_cast<int>(magnitude >> 23);
-    const std::uint32_t significand = (magnitude & 0x7FFFFFu) | (field > 0 ? 0x800000u : 0u);
-    const int steps = std::max(field, 1) - smallest_normal;
+    const std::uint32_t significand = (magnitude & 0x7FFFFFu) | 0x800000u;
+    const int steps = static_cast<int>(magnitude >> 23) - smallest_normal;
     const int shift = std::min(dropped - std::min(steps, 0), 31);
     const std::uint32_t odd = (significand >> shift) & 1u;
     const std::uint32_t rounded = (significand + (1u << (shift - 1)) - 1u + odd) >> shift;
@@ -51,7 +51,7 @@ template <int ExponentBits, int MantissaBits, int Bias, specials Specials>
 struct minifloat {
     static_assert(ExponentBits >= 1 && MantissaBits >= 1 && ExponentBits + MantissaBits <= 7,
                   "a minifloat has a sign, at least one exponent bit and one mantissa bit, and at most 8 bits");
-    static_assert(Bias + MantissaBits < 126, "every value of a minifloat must be a normal float");
+    static_assert(Bias + MantissaBits <= 124, "every value of a minifloat must be a normal float");
 
     static constexpr int bits = 1 + ExponentBits + MantissaBits;
     using code_type = std::uint8_t;
