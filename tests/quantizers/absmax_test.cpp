@@ -64,7 +64,8 @@ TEST(Absmax, Nf4AndFp4GiveTheBytesOfBitsandbytes) {
 
 TEST(Absmax, Dynamic8GivesTheCodesOfTheNearestRule) {
     EXPECT_GE((check_blocks<dynamic8>("bitsandbytes/blockwise8_signed", "", ".q_mid", ".absmax_mid", "")), 2);
-    EXPECT_GE((check_blocks<dynamic8_unsigned>("bitsandbytes/blockwise8_unsigned", "", ".q_mid", ".absmax_mid", "")), 1);
+    EXPECT_GE((check_blocks<dynamic8_unsigned>("bitsandbytes/blockwise8_unsigned", "", ".q_mid", ".absmax_mid", "")),
+              1);
     EXPECT_GE((check_blocks<dynamic8>("bitsandbytes/midpoints", "dyn.", ".q_mid", ".absmax_mid", "")), 1);
     EXPECT_GE((check_blocks<dynamic8>("bitsandbytes/midpoints", "dyn_", ".q_mid", ".absmax_mid", "")), 1);
     EXPECT_GE((check_blocks<dynamic8_unsigned>("bitsandbytes/midpoints", "dynu.", ".q_mid", ".absmax_mid", "")), 1);
@@ -83,10 +84,11 @@ TEST(Absmax, BitsandbytesCpuGivesTheCodesOfTheCompiledRule) {
 template <class Q>
 class AbsmaxOf : public testing::Test {};
 using absmax_types =
-    testing::Types<absmax<int2>, absmax<int4>, absmax<int8>, absmax<int8, float, integer_range::full>, absmax<int4, Eigen::half>,
-                   absmax<int8, Eigen::bfloat16>, absmax<int4, e8m0>, absmax<fp8_e4m3>, absmax<fp8_e5m2, Eigen::half>,
-                   absmax<nf4>, absmax<nf4, Eigen::half>, absmax<nf4, Eigen::bfloat16>, absmax<nf4, e8m0>, absmax<fp4>,
-                   absmax<dynamic8>, absmax<dynamic8, e8m0>, absmax<bitsandbytes_cpu<dynamic8>>>;
+    testing::Types<absmax<int2>, absmax<int4>, absmax<int8>, absmax<int8, float, integer_range::full>,
+                   absmax<int4, Eigen::half>, absmax<int8, Eigen::bfloat16>, absmax<int4, e8m0>, absmax<fp8_e4m3>,
+                   absmax<fp8_e5m2, Eigen::half>, absmax<nf4>, absmax<nf4, Eigen::half>, absmax<nf4, Eigen::bfloat16>,
+                   absmax<nf4, e8m0>, absmax<fp4>, absmax<dynamic8>, absmax<dynamic8, e8m0>,
+                   absmax<bitsandbytes_cpu<dynamic8>>>;
 TYPED_TEST_SUITE(AbsmaxOf, absmax_types);
 
 TYPED_TEST(AbsmaxOf, ZerosDecodeToZeros) {
@@ -99,8 +101,8 @@ TYPED_TEST(AbsmaxOf, ZerosDecodeToZeros) {
 
 TYPED_TEST(AbsmaxOf, ExtremeGroupsDecodeToFiniteValuesNoLargerThanTheirMagnitudeTwice) {
     const float least = std::numeric_limits<float>::denorm_min();
-    for (const float magnitude : {least, 3 * least, 1e-40f, 1e-38f, 1e-20f, 1.0f, 6e4f, 1e10f, 1e38f,
-                                  std::numeric_limits<float>::max()}) {
+    for (const float magnitude :
+         {least, 3 * least, 1e-40f, 1e-38f, 1e-20f, 1.0f, 6e4f, 1e10f, 1e38f, std::numeric_limits<float>::max()}) {
         SCOPED_TRACE(magnitude);
         for (const float decoded :
              by_definition::round_trip(TypeParam{}, {magnitude, -magnitude, 0.0f, magnitude / 3, -magnitude / 7})) {

@@ -37,11 +37,20 @@ std::optional<integer_bounds> pytorch_bounds(const std::string& name) {
 }
 
 std::optional<integer_bounds> onnxruntime_bounds(const std::string& type) {
-    const std::pair<const char*, integer_bounds> known[] = {
-        {"uint8", {0, 255}},       {"int8", {-128, 127}},   {"uint8_sym", {0, 254}},    {"int8_sym", {-127, 127}},
-        {"uint16", {0, 65535}},    {"int16", {-32768, 32767}}, {"int16_sym", {-32767, 32767}},
-        {"uint16_sym", {0, 65534}}, {"uint4", {0, 15}},      {"int4", {-8, 7}},          {"uint4_sym", {0, 14}},
-        {"int4_sym", {-8, 7}},     {"uint8_reduced", {0, 127}}, {"int8_reduced", {-64, 64}}};
+    const std::pair<const char*, integer_bounds> known[] = {{"uint8", {0, 255}},
+                                                            {"int8", {-128, 127}},
+                                                            {"uint8_sym", {0, 254}},
+                                                            {"int8_sym", {-127, 127}},
+                                                            {"uint16", {0, 65535}},
+                                                            {"int16", {-32768, 32767}},
+                                                            {"int16_sym", {-32767, 32767}},
+                                                            {"uint16_sym", {0, 65534}},
+                                                            {"uint4", {0, 15}},
+                                                            {"int4", {-8, 7}},
+                                                            {"uint4_sym", {0, 14}},
+                                                            {"int4_sym", {-8, 7}},
+                                                            {"uint8_reduced", {0, 127}},
+                                                            {"int8_reduced", {-64, 64}}};
     for (const auto& [name, bounds] : known) {
         if (type == name) {
             return bounds;
@@ -183,10 +192,18 @@ std::vector<std::int32_t> recorded_codes(const golden::file& file, const std::st
     std::vector<std::int32_t> codes;
     const auto append = [&](const auto& values) { codes.assign(values.begin(), values.end()); };
     switch (file.dtype(name)) {
-    case safetensors_dtype::i8: append(file.tensor<std::int8_t>(name)); break;
-    case safetensors_dtype::u8: append(file.tensor<std::uint8_t>(name)); break;
-    case safetensors_dtype::i16: append(file.tensor<std::int16_t>(name)); break;
-    default: append(file.tensor<std::uint16_t>(name)); break;
+    case safetensors_dtype::i8:
+        append(file.tensor<std::int8_t>(name));
+        break;
+    case safetensors_dtype::u8:
+        append(file.tensor<std::uint8_t>(name));
+        break;
+    case safetensors_dtype::i16:
+        append(file.tensor<std::int16_t>(name));
+        break;
+    default:
+        append(file.tensor<std::uint16_t>(name));
+        break;
     }
     return codes;
 }

@@ -77,8 +77,9 @@ coded<Q> quantize(Q q, const std::vector<float>& x, std::size_t columns, std::si
 /// Groups as long as the quantizer says.
 template <tersor::quantizer Q>
 coded<Q> quantize(Q q, const std::vector<float>& x, std::size_t columns) {
-    const std::size_t group = Q::group > 0 ? static_cast<std::size_t>(Q::group)
-                                           : std::max<std::size_t>(1, Q::group == tersor::whole_row ? columns : x.size());
+    const std::size_t group = Q::group > 0
+                                  ? static_cast<std::size_t>(Q::group)
+                                  : std::max<std::size_t>(1, Q::group == tersor::whole_row ? columns : x.size());
     return quantize(q, x, Q::group == tersor::whole_tensor ? std::max<std::size_t>(1, x.size()) : columns, group);
 }
 

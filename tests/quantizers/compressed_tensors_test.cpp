@@ -55,14 +55,29 @@ TEST(CompressedTensors, GivesTheRecordedScalesAndCodes) {
         SCOPED_TRACE(stem);
         ++checked;
         switch (stem.at(1)) {
-        case '2': check_bits<int2>(file, stem); break;
-        case '3': check_bits<int3>(file, stem); break;
-        case '4': check_bits<int4>(file, stem); break;
-        case '5': check_bits<int5>(file, stem); break;
-        case '6': check_bits<int6>(file, stem); break;
-        case '7': check_bits<int7>(file, stem); break;
-        case '8': check_bits<int8>(file, stem); break;
-        default: ADD_FAILURE() << "unknown number of bits";
+        case '2':
+            check_bits<int2>(file, stem);
+            break;
+        case '3':
+            check_bits<int3>(file, stem);
+            break;
+        case '4':
+            check_bits<int4>(file, stem);
+            break;
+        case '5':
+            check_bits<int5>(file, stem);
+            break;
+        case '6':
+            check_bits<int6>(file, stem);
+            break;
+        case '7':
+            check_bits<int7>(file, stem);
+            break;
+        case '8':
+            check_bits<int8>(file, stem);
+            break;
+        default:
+            ADD_FAILURE() << "unknown number of bits";
         }
     }
     EXPECT_GE(checked, 2);
@@ -71,7 +86,8 @@ TEST(CompressedTensors, GivesTheRecordedScalesAndCodes) {
 TEST(CompressedTensors, AScaleOfZeroBecomesTheEpsilonOfItsType) {
     EXPECT_EQ(compressed_tensors_absmax<int4>{}.from_magnitude(0.0f).scale, 0x1p-23f);
     EXPECT_EQ(static_cast<float>(compressed_tensors_absmax<int4, Eigen::half>{}.from_magnitude(0.0f).scale), 0x1p-10f);
-    EXPECT_EQ(static_cast<float>(compressed_tensors_absmax<int4, Eigen::bfloat16>{}.from_magnitude(0.0f).scale), 0x1p-7f);
+    EXPECT_EQ(static_cast<float>(compressed_tensors_absmax<int4, Eigen::bfloat16>{}.from_magnitude(0.0f).scale),
+              0x1p-7f);
     const auto zeros = compressed_tensors_zero_point<int4>{}.from_range(0.0f, 0.0f);
     EXPECT_EQ(zeros.scale, 0x1p-23f);
     EXPECT_EQ(zeros.zero, 0);
@@ -82,7 +98,8 @@ TEST(CompressedTensors, SymmetricScalesAreThoseOfTheFullRange) {
     const compressed_tensors_absmax<int4> q;
     for (const float magnitude : {1e-30f, 0.3f, 7.5f, 1e30f}) {
         EXPECT_EQ(q.from_magnitude(magnitude).scale, full.from_magnitude(magnitude).scale);
-        EXPECT_EQ(q.encode(-magnitude, q.from_magnitude(magnitude)), full.encode(-magnitude, full.from_magnitude(magnitude)));
+        EXPECT_EQ(q.encode(-magnitude, q.from_magnitude(magnitude)),
+                  full.encode(-magnitude, full.from_magnitude(magnitude)));
     }
 }
 
@@ -95,7 +112,8 @@ TEST(CompressedTensors, TheSumWithTheZeroPointIsRounded) {
 
 TEST(CompressedTensors, ExtremeGroupsDecodeToFiniteValues) {
     for (const float magnitude : {1e-45f, 1e-40f, 1e-38f, 1.0f, 1e38f}) {
-        for (const std::vector<float>& x : {std::vector<float>{magnitude}, std::vector<float>{-magnitude, magnitude / 2}}) {
+        for (const std::vector<float>& x :
+             {std::vector<float>{magnitude}, std::vector<float>{-magnitude, magnitude / 2}}) {
             for (const float decoded : by_definition::round_trip(compressed_tensors_zero_point<int4>{}, x)) {
                 EXPECT_TRUE(std::isfinite(decoded));
             }

@@ -131,7 +131,8 @@ TEST(DoubleQuant, DecodedScalesAreWithinTheCoarsestStepOfTheMap) {
         const small::parameter_array coded(plain);
         ASSERT_EQ(coded.size(), count);
         for (std::size_t i = 0; i < count; ++i) {
-            EXPECT_NEAR(coded[i].scale, plain[i].scale, 0.0071 * static_cast<double>(coded.nested_scales()[i / 4]) + 1e-7);
+            EXPECT_NEAR(coded[i].scale, plain[i].scale,
+                        0.0071 * static_cast<double>(coded.nested_scales()[i / 4]) + 1e-7);
         }
     }
 }

@@ -93,9 +93,9 @@ TEST(Mx, EveryRuleGivesTheScalesAndCodesOfTorchao) {
 
 template <class Q>
 class MxOf : public testing::Test {};
-using mx_types = testing::Types<mxfp4, mxfp6_e2m3, mxfp6_e3m2, mxfp8_e4m3, mxfp8_e5m2, mx<fp4_e2m1, mx_scaling::ceil>,
-                                mx<fp8_e4m3, mx_scaling::even>, mx<fp6_e3m2, mx_scaling::rceil>,
-                                mx<fp4_e2m1, mx_scaling::best>>;
+using mx_types =
+    testing::Types<mxfp4, mxfp6_e2m3, mxfp6_e3m2, mxfp8_e4m3, mxfp8_e5m2, mx<fp4_e2m1, mx_scaling::ceil>,
+                   mx<fp8_e4m3, mx_scaling::even>, mx<fp6_e3m2, mx_scaling::rceil>, mx<fp4_e2m1, mx_scaling::best>>;
 TYPED_TEST_SUITE(MxOf, mx_types);
 
 TYPED_TEST(MxOf, ScaleTimesInverseIsOneForEveryScale) {
@@ -120,7 +120,8 @@ TYPED_TEST(MxOf, EveryValueOfTheFormatDecodesExactly) {
     using format = typename TypeParam::format;
     std::vector<float> x;
     for (unsigned code = 0; code < 32; ++code) {
-        const float value = format::decode(static_cast<std::uint8_t>(format::largest_code - code % (format::largest_code + 1)));
+        const float value =
+            format::decode(static_cast<std::uint8_t>(format::largest_code - code % (format::largest_code + 1)));
         x.push_back(code % 2 == 0 ? value : -value);
     }
     for (const float factor : {0x1p-100f, 1.0f, 0x1p60f}) {

@@ -67,8 +67,8 @@ TEST(Nvfp4, ZerosDecodeToZeros) {
 }
 
 TEST(Nvfp4, ExtremeTensorsDecodeWithinAQuarterOfTheLargestValue) {
-    for (const float magnitude : {1e-45f, 1e-40f, 1e-38f, 3e-36f, 1e-35f, 1e-30f, 1.0f, 1e38f,
-                                  std::numeric_limits<float>::max()}) {
+    for (const float magnitude :
+         {1e-45f, 1e-40f, 1e-38f, 3e-36f, 1e-35f, 1e-30f, 1.0f, 1e38f, std::numeric_limits<float>::max()}) {
         SCOPED_TRACE(magnitude);
         std::vector<float> x(40);
         for (std::size_t i = 0; i < x.size(); ++i) {

@@ -43,8 +43,8 @@ TEST(ZeroPoint, ReproducesDynamicQuantizeLinear) {
 template <class Format, class Code>
 void check_quantize_linear(const golden::file& file, const std::string& stem) {
     const zero_point<Format> q;
-    const typename zero_point<Format>::parameters p{file.tensor<float>(stem + ".scale")[0],
-                                                    static_cast<Code>(file.tensor<std::int32_t>(stem + ".zero_point")[0])};
+    const typename zero_point<Format>::parameters p{
+        file.tensor<float>(stem + ".scale")[0], static_cast<Code>(file.tensor<std::int32_t>(stem + ".zero_point")[0])};
     const auto x = file.tensor<float>("x");
     const auto expected = file.tensor<Code>(stem + ".y");
     std::vector<Code> codes;
@@ -82,9 +82,9 @@ TEST(ZeroPoint, EncodesAsQuantizeLinear) {
 
 template <class Q>
 class ZeroPointOf : public testing::Test {};
-using zero_point_types = testing::Types<zero_point<uint2>, zero_point<uint3>, zero_point<uint4>, zero_point<uint8>, zero_point<int8>,
-                                        zero_point<int4>, zero_point<uint4, Eigen::half>, zero_point<uint8, Eigen::bfloat16>,
-                                        zero_point<uint4, e8m0>>;
+using zero_point_types = testing::Types<zero_point<uint2>, zero_point<uint3>, zero_point<uint4>, zero_point<uint8>,
+                                        zero_point<int8>, zero_point<int4>, zero_point<uint4, Eigen::half>,
+                                        zero_point<uint8, Eigen::bfloat16>, zero_point<uint4, e8m0>>;
 TYPED_TEST_SUITE(ZeroPointOf, zero_point_types);
 
 TYPED_TEST(ZeroPointOf, ZeroIsExact) {

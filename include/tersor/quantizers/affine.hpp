@@ -19,11 +19,11 @@
 // In float unless double is named, one rounding per operation, rounding to integers half to even. hi - lo may overflow
 // to infinity, as it does there. Checked against PyTorch 1.13 and onnxruntime's quant_utils.
 
-#include "tersor/core/rounding.hpp"
+#include "tersor/core/exact.hpp"
 #include "tersor/formats/integer.hpp"
 #include "tersor/quantizers/fit.hpp"
 
-#include <cmath>
+#include <bit>
 #include <cstdint>
 
 namespace tersor::inline v0 {
@@ -46,7 +46,7 @@ struct affine_parameters {
     friend bool operator==(const affine_parameters&, const affine_parameters&) = default;
 };
 
-/// x ~ scale * code + ..: a zero point that is not an integer, x ~ scale * (code - zero_point).
+/// The same with a zero point that need not be an integer.
 struct float_affine_parameters {
     float scale = 1.0f;
     float zero_point = 0.0f;
@@ -164,8 +164,8 @@ constexpr affine_parameters onnxruntime_parameters(value_range range, integer_bo
     return detail::onnxruntime_parameters({-magnitude, magnitude}, bounds, true);
 }
 
-/// Parameters of a range by ONNX DynamicQuantizeLinear, codes 0..255. `zero_point<uint8>` gives the same except that its
-/// scale stays finite where hi - lo overflows.
+/// Parameters of a range by ONNX DynamicQuantizeLinear, codes 0..255. `zero_point<uint8>` gives the same except that
+/// its scale stays finite where hi - lo overflows.
 [[nodiscard]] constexpr affine_parameters onnx_dynamic(value_range range) noexcept {
     const value_range whole = detail::with_zero(range);
     const float scale = whole.hi == whole.lo ? 1.0f : (whole.hi - whole.lo) / 255.0f;
@@ -177,11 +177,11 @@ constexpr affine_parameters onnxruntime_parameters(value_range range, integer_bo
     return detail::clamp_to(bounds, detail::round_bounded(value / p.scale) + p.zero_point);
 }
 
-/// The code of a value by PyTorch's quantize_per_tensor, which multiplies by 1 / scale. Values beyond the range of int32
-/// saturate here, while PyTorch overflows. NaN gives the code of zero.
+/// The code of a value by PyTorch's quantize_per_tensor, which multiplies by 1 / scale. Values beyond the range of
+/// int32 saturate here, while PyTorch overflows. NaN gives the code of zero.
 [[nodiscard]] constexpr std::int32_t pytorch_quantize(float value, affine_parameters p,
                                                       integer_bounds bounds) noexcept {
-    return detail::clamp_to(bounds, detail::round_bounded(value * (1.0f / p.scale)) + p.zero_point);
+    return detail::clamp_to(bounds, detail::round_bounded(exact::product(value, 1.0f / p.scale)) + p.zero_point);
 }
 
 /// The value of a code.

@@ -11,7 +11,7 @@
 //
 // A stored scale of 0 becomes the epsilon of its type, and then a group of zeros has zero point 0. In float, one
 // rounding per operation, rounding to integers half to even. The sum x / scale + zero is rounded, where `zero_point`
-// rounds x / scale alone. Every symmetric scale but that of zeros is that of absmax<Format, Scale, integer_range::full>.
+// rounds x / scale alone. Symmetric scales but that of zeros are those of absmax<Format, Scale, integer_range::full>.
 
 #include "tersor/core/concepts.hpp"
 #include "tersor/formats/integer.hpp"
@@ -24,6 +24,10 @@
 namespace tersor::inline v0 {
 
 namespace detail {
+
+template <class Format>
+concept is_signed_integer = Format::lowest < 0;
+
 // A scale rounded to its type, at most the largest finite one; 0 becomes the type's epsilon.
 template <class Scale>
 constexpr Scale compressed_tensors_scale(float scale) noexcept {
@@ -33,12 +37,13 @@ constexpr Scale compressed_tensors_scale(float scale) noexcept {
     constexpr float epsilon = 2.0f / static_cast<float>(1 << std::numeric_limits<Scale>::digits);
     return static_cast<float>(stored) == 0.0f ? static_cast<Scale>(epsilon) : stored;
 }
+
 } // namespace detail
 
 /// Symmetric integers over the full range of `Format` (int2..int8) by the rule of compressed-tensors.
 template <number_format Format, class Scale = float>
 struct compressed_tensors_absmax {
-    static_assert(requires { requires Format::lowest < 0; }, "compressed-tensors codes are signed: int2..int8");
+    static_assert(detail::is_signed_integer<Format>, "compressed-tensors codes are signed: int2..int8");
 
     using format = Format;
     static constexpr index group = whole_tensor;
@@ -82,7 +87,7 @@ struct compressed_tensors_absmax {
 /// `zero_code`: kernels for affine quantizers round x / scale before the zero point is added, this rule after.
 template <number_format Format, class Scale = float>
 struct compressed_tensors_zero_point {
-    static_assert(requires { requires Format::lowest < 0; }, "compressed-tensors codes are signed: int2..int8");
+    static_assert(detail::is_signed_integer<Format>, "compressed-tensors codes are signed: int2..int8");
 
     using format = Format;
     using code_type = code_t<Format>;

@@ -39,6 +39,29 @@ struct nested_values {
 template <class Map>
 struct nested_values<bitsandbytes_cpu<Map>> : nested_values<Map> {};
 
+// clang-format off
+template <class Parameters>
+concept is_one_float_scale = std::is_aggregate_v<Parameters> && sizeof(Parameters) == sizeof(float) &&
+                             requires(Parameters p) { { (p.scale) } -> std::same_as<float&>; };
+// clang-format on
+
+constexpr std::size_t nested_blocks(std::size_t count, index block) noexcept {
+    const auto size = static_cast<std::size_t>(block);
+    return count / size + (count % size != 0);
+}
+
+// Errors: shape_mismatch unless there are as many nested scales and values of the map as the codes ask for.
+inline void check_nested_sizes(std::size_t codes, std::size_t nested_scales, std::size_t map, index block) {
+    if (nested_scales != nested_blocks(codes, block)) {
+        raise(error_code::shape_mismatch,
+              std::to_string(codes) + " coded scales in blocks of " + std::to_string(block) + " need " +
+                  std::to_string(nested_blocks(codes, block)) + " nested scales, got " + std::to_string(nested_scales));
+    }
+    if (map != 256) {
+        raise(error_code::shape_mismatch, "the map of coded scales has 256 values, got " + std::to_string(map));
+    }
+}
+
 } // namespace detail
 
 /// Scales as 8-bit codes, borrowed. `Parameters` is {float scale}; a nested scale serves `N` scales.
@@ -52,16 +75,7 @@ public:
     nested_scale_view(std::span<const std::uint8_t> codes, std::span<const float> nested_scales, float offset,
                       std::span<const float> map)
         : codes_(codes), nested_scales_(nested_scales), map_(map), offset_(offset) {
-        const std::size_t expected = codes.size() / block + (codes.size() % block != 0);
-        if (nested_scales.size() != expected) {
-            raise(error_code::shape_mismatch, std::to_string(codes.size()) + " coded scales need " +
-                                                  std::to_string(expected) + " nested scales, got " +
-                                                  std::to_string(nested_scales.size()));
-        }
-        if (map.size() != 256) {
-            raise(error_code::shape_mismatch,
-                  "the map of coded scales needs 256 values, got " + std::to_string(map.size()));
-        }
+        detail::check_nested_sizes(codes.size(), nested_scales.size(), map.size(), N);
     }
 
     /// How many scales there are.
@@ -72,7 +86,7 @@ public:
     }
     /// The decoded scale of a group; it may be zero or negative.
     [[nodiscard]] Parameters operator[](std::size_t group) const noexcept {
-        return {exact::product(map_[codes_[group]], nested_scales_[group / block]) + offset_};
+        return {exact::product(map_[codes_[group]], nested_scales_[group / static_cast<std::size_t>(N)]) + offset_};
     }
 
     /// One code per scale.
@@ -91,8 +105,6 @@ public:
     }
 
 private:
-    static constexpr auto block = static_cast<std::size_t>(N);
-
     std::span<const std::uint8_t> codes_;
     std::span<const float> nested_scales_;
     std::span<const float> map_;
@@ -124,16 +136,21 @@ public:
     /// the numbers of codes, nested scales and values of the map do not fit.
     nested_scale_array(std::vector<std::uint8_t> codes, std::vector<float> nested_scales, float offset,
                        std::vector<float> map = {})
-        : codes_(std::move(codes)), nested_scales_(std::move(nested_scales)), own_map_(std::move(map)), offset_(offset) {
-        static_cast<void>(view());
+        : codes_(std::move(codes)), nested_scales_(std::move(nested_scales)), own_map_(std::move(map)),
+          offset_(offset) {
+        detail::check_nested_sizes(codes_.size(), nested_scales_.size(), this->map().size(), N);
     }
 
     /// How many scales there are.
     [[nodiscard]] std::size_t size() const noexcept { return codes_.size(); }
     /// The bytes of the codes, the nested scales and the offset.
-    [[nodiscard]] std::size_t bytes() const noexcept { return view().bytes(); }
+    [[nodiscard]] std::size_t bytes() const noexcept {
+        return codes_.size() + nested_scales_.size() * sizeof(float) + sizeof(float);
+    }
     /// The decoded scale of a group; it may be zero or negative.
-    [[nodiscard]] Parameters operator[](std::size_t group) const noexcept { return view()[group]; }
+    [[nodiscard]] Parameters operator[](std::size_t group) const noexcept {
+        return {exact::product(map()[codes_[group]], nested_scales_[group / block]) + offset_};
+    }
 
     /// One code per scale.
     [[nodiscard]] std::span<const std::uint8_t> codes() const noexcept { return codes_; }
@@ -147,7 +164,8 @@ public:
     }
 
     /// The same scales, borrowed from this array.
-    [[nodiscard]] view_type view() const { return {codes_, nested_scales_, offset_, map()}; }
+    [[nodiscard]] view_type view() const { return {codes(), nested_scales(), offset_, map()}; }
+    /// As `view()`.
     operator view_type() const { return view(); }
 
     /// Equal contents.
@@ -193,9 +211,7 @@ struct double_quant : Quantizer {
     static_assert(N >= 1, "a nested block holds at least one scale");
     static_assert(Nested::bits == 8 && detail::nested_values<Nested>::map.size() == 256,
                   "the nested format of double_quant is an 8-bit codebook such as dynamic8");
-    static_assert(std::is_aggregate_v<typename Quantizer::parameters> &&
-                      sizeof(typename Quantizer::parameters) == sizeof(float) &&
-                      requires(typename Quantizer::parameters p) { { (p.scale) } -> std::same_as<float&>; },
+    static_assert(detail::is_one_float_scale<typename Quantizer::parameters>,
                   "double_quant codes scales of type float: its quantizer must store one float scale per group and "
                   "nothing else, such as blockwise<absmax<nf4>, 64>");
 

@@ -107,7 +107,8 @@ private:
         return e8m0::from_code(static_cast<std::uint8_t>(std::max(code, 0)));
     }
 
-    parameters least_error(std::span<const float> values, std::span<const float> importance, std::uint8_t middle) const {
+    parameters least_error(std::span<const float> values, std::span<const float> importance,
+                           std::uint8_t middle) const {
         parameters best{e8m0::from_code(middle)};
         if (middle == e8m0::nan_code) {
             return best;

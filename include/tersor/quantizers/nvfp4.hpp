@@ -30,6 +30,8 @@ template <nvfp4_levels Levels>
 struct basic_nvfp4 {
     using format = fp4_e2m1;
     static constexpr index group = 16;
+    /// What a file holds for the whole tensor.
+    static constexpr int state_bytes = Levels == nvfp4_levels::two ? 4 : 0;
 
     /// What is stored per group: a code of fp8_e4m3.
     struct parameters {
