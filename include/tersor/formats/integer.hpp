@@ -5,6 +5,7 @@
 //
 // Signed codes are two's complement: -2^(Bits-1) .. 2^(Bits-1)-1; unsigned ones 0 .. 2^Bits-1.
 
+#include "tersor/core/exact.hpp"
 #include "tersor/formats/format.hpp"
 
 #include <bit>
@@ -16,9 +17,9 @@ namespace tersor::inline v0 {
 namespace detail {
 
 // Half to even, for magnitudes up to 2^22. 1.5 * 2^23: the sum's unit in the last place is 1, so that the addition
-// itself rounds.
+// itself rounds; the value must not be fused into it if it is a product.
 constexpr std::int32_t round_to_int(float value) noexcept {
-    return static_cast<std::int32_t>(float_bits(value + 12582912.0f) - 0x4B400000u);
+    return static_cast<std::int32_t>(float_bits(exact::product(value, 1.0f) + 12582912.0f) - 0x4B400000u);
 }
 
 } // namespace detail
