@@ -25,7 +25,9 @@ void check_case(const golden::file& file, const std::string& stem) {
     const auto c = by_definition::quantize(Q{}, file.tensor<float>("W"), columns, columns / groups);
     EXPECT_TRUE(same(scales_of(c.parameters), file.tensor<float>(stem + ".weight_scale")));
     EXPECT_TRUE(same(c.codes, file.tensor<std::int8_t>(stem + ".codes_i8")));
-    EXPECT_TRUE(same(by_definition::dequantize(c), file.tensor<float>(stem + ".dequant")));
+    if (file.has(stem + ".dequant")) {
+        EXPECT_TRUE(same(by_definition::dequantize(c), file.tensor<float>(stem + ".dequant")));
+    }
     if constexpr (requires { Q{}.from_range(0.0f, 0.0f).zero; }) {
         std::vector<std::int8_t> zeros;
         for (const auto p : c.parameters) {
