@@ -2,7 +2,6 @@
 //
 //   format_lanes<Format> coder(format);
 //   coder.store(codes, a, b, c, d)    the codes, a byte each, of 4 * lanes scaled values
-//   coder.store_bounded(...)          the same, for integers only, of magnitudes below 2^22
 //   coder.decode(codes)               the values of `lanes` codes
 //
 // The scalar encode and decode of the format are the definition; what has no vector form here uses them.
@@ -35,18 +34,17 @@ struct format_lanes {
     const Format& format;
 };
 
-// Integers: rounded by the conversion, saturated by the packs.
+// Integers: rounded by the conversion, saturated by the store.
 template <int Bits, bool Signed>
 struct format_lanes<integer<Bits, Signed>> {
     using format_type = integer<Bits, Signed>;
     explicit format_lanes(const format_type&) noexcept {}
 
+    static constexpr bool is_signed = Signed;
+
     void store(std::uint8_t* out, vf a, vf b, vf c, vf d) const noexcept {
-        store_bounded(out, splat(0), format_type::lowest, bounded(a), bounded(b), bounded(c), bounded(d));
-    }
-    static void store_bounded(std::uint8_t* out, vi zero, int lowest, vf a, vf b, vf c, vf d) noexcept {
-        store_saturated<Signed>(out, round(a) + zero, round(b) + zero, round(c) + zero, round(d) + zero, lowest,
-                                format_type::highest);
+        store_saturated<Signed, format_type::lowest, format_type::highest>(out, round(bounded(a)), round(bounded(b)),
+                                                                           round(bounded(c)), round(bounded(d)));
     }
     // Within reach of the conversion; NaN becomes 0.
     static vf bounded(vf v) noexcept {
@@ -129,12 +127,28 @@ struct format_lanes<codebook<Values>> {
         }
         values = load_table16(decoded);
         codes_in_order = load_table16(order);
+        if constexpr (size == 16) {
+            const auto& m = format_type::midpoints;
+            const float upper[8] = {0, m[7], m[3], m[11], m[1], m[5], m[9], m[13]};
+            const float lower[8] = {m[0], m[2], m[4], m[6], m[8], m[10], m[12], m[14]};
+            upper_nodes = load_table8(upper);
+            lower_nodes = load_table8(lower);
+        }
     }
 
     vi encode(vf v) const noexcept {
         vi position = splat(0);
-        for (std::size_t i = 0; i + 1 < size; ++i) {
-            position = increment_if(position, v > splat(format_type::midpoints[i]));
+        if constexpr (has_permutation && size == 16) {
+            // A binary search for all lanes at once: node n has the children 2n and 2n + 1.
+            vi node = increment_if(splat(2), v > splat(format_type::midpoints[7]));
+            node = increment_if(node + node, v > lookup(upper_nodes, node));
+            node = increment_if(node + node, v > lookup(upper_nodes, node));
+            node = increment_if(node + node, v > lookup(lower_nodes, node));
+            position = node & splat(15);
+        } else {
+            for (std::size_t i = 0; i + 1 < size; ++i) {
+                position = increment_if(position, v > splat(format_type::midpoints[i]));
+            }
         }
         if constexpr (is_sorted) {
             return position;
@@ -157,6 +171,7 @@ struct format_lanes<codebook<Values>> {
     }();
 
     table16 values, codes_in_order;
+    table8 upper_nodes, lower_nodes; // nodes 0 to 7 and 8 to 15
 };
 
 /// Encodes count already scaled values, a byte each.

@@ -12,42 +12,74 @@
 
 namespace tersor::inline v0::simd::TERSOR_NAMESPACE {
 
-/// The largest of the magnitudes of count values, as the bits of a float: above 0x7F7FFFFF if one is not finite.
-inline std::uint32_t magnitude_bits(const float* x, std::size_t count) noexcept {
-    const vi mask = splat(0x7FFFFFFF);
-    vi a = splat(0), b = a, c = a, d = a;
-    std::size_t i = 0;
-    for (; i + 4 * lanes <= count; i += 4 * lanes) {
-        a = max(a, bits(load(x + i)) & mask);
-        b = max(b, bits(load(x + i + lanes)) & mask);
-        c = max(c, bits(load(x + i + 2 * lanes)) & mask);
-        d = max(d, bits(load(x + i + 3 * lanes)) & mask);
-    }
-    for (; i + lanes <= count; i += lanes) {
-        a = max(a, bits(load(x + i)) & mask);
-    }
-    std::int32_t largest = reduce_max(max(max(a, b), max(c, d)));
-    for (; i < count; ++i) {
-        const std::int32_t one = std::bit_cast<std::int32_t>(x[i]) & 0x7FFFFFFF;
-        largest = one > largest ? one : largest;
-    }
-    return static_cast<std::uint32_t>(largest);
-}
+/// The range of some values as the bits of two floats: the largest of x and of -x, at least 0. Floats of one sign order
+/// as their bits do, so integers serve; infinities and NaN are above 0x7F7FFFFF in one of the two.
+struct bit_range {
+    std::int32_t above, below;
+    [[nodiscard]] std::int32_t magnitude() const noexcept { return above > below ? above : below; }
+    [[nodiscard]] bool is_finite() const noexcept { return magnitude() <= 0x7F7FFFFF; }
+    [[nodiscard]] float hi() const noexcept { return std::bit_cast<float>(above); }
+    [[nodiscard]] float lo() const noexcept { return -std::bit_cast<float>(below); }
+};
 
-/// Smallest and largest of count values and 0. A NaN may be missed: ask magnitude_bits.
-inline void extremes(const float* x, std::size_t count, float& lo, float& hi) noexcept {
-    vf low = splat(0.0f), high = low, low2 = low, high2 = low;
+/// A `bit_range` in each lane.
+struct range_lanes {
+    vi above, below;
+    range_lanes() noexcept : above(splat(0)), below(splat(0)) {}
+    void add(vf x) noexcept {
+        above = max(above, bits(x));
+        below = max(below, bits(x) ^ splat(std::int32_t(-2147483647 - 1)));
+    }
+};
+
+inline bit_range range_of(const float* x, std::size_t count) noexcept {
+    range_lanes a, b;
     std::size_t i = 0;
     for (; i + 2 * lanes <= count; i += 2 * lanes) {
-        const vf a = load(x + i), b = load(x + i + lanes);
-        low = min(a, low), high = max(a, high);
-        low2 = min(b, low2), high2 = max(b, high2);
+        a.add(load(x + i));
+        b.add(load(x + i + lanes));
     }
-    lo = reduce_min(min(low, low2));
-    hi = reduce_max(max(high, high2));
-    for (; i < count; ++i) {
-        lo = x[i] < lo ? x[i] : lo;
-        hi = x[i] > hi ? x[i] : hi;
+    bit_range range{reduce_max(max(a.above, b.above)), reduce_max(max(a.below, b.below))};
+    x += i;
+    for (std::size_t k = 0; k < count % (2 * lanes); ++k) {
+        const auto plain = std::bit_cast<std::int32_t>(x[k]), negated = std::bit_cast<std::int32_t>(-x[k]);
+        range.above = plain > range.above ? plain : range.above;
+        range.below = negated > range.below ? negated : range.below;
+    }
+    return range;
+}
+
+/// Smallest and largest of some values and 0. False if one is not finite.
+inline bool find_range(const float* x, std::size_t count, float& lo, float& hi) noexcept {
+    const bit_range range = range_of(x, count);
+    lo = range.lo();
+    hi = range.hi();
+    return range.is_finite();
+}
+
+/// The largest of the magnitudes of count values, as the bits of a float.
+inline std::int32_t magnitude_bits(const float* x, std::size_t count) noexcept { return range_of(x, count).magnitude(); }
+
+/// The ranges of four groups of `Size` values, one after the other. Symmetric: `above` has the magnitude, `below` stays.
+template <std::size_t Size, bool Symmetric>
+inline void ranges_of_four(const float* x, std::int32_t* above, [[maybe_unused]] std::int32_t* below) noexcept {
+    range_lanes r0, r1, r2, r3;
+    const auto add = [](range_lanes& r, vf v) {
+        if constexpr (Symmetric) {
+            r.above = max(r.above, bits(v) & splat(0x7FFFFFFF));
+        } else {
+            r.add(v);
+        }
+    };
+    for (std::size_t i = 0; i < Size; i += lanes) {
+        add(r0, load(x + i));
+        add(r1, load(x + Size + i));
+        add(r2, load(x + 2 * Size + i));
+        add(r3, load(x + 3 * Size + i));
+    }
+    reduce_max(above, r0.above, r1.above, r2.above, r3.above);
+    if constexpr (!Symmetric) {
+        reduce_max(below, r0.below, r1.below, r2.below, r3.below);
     }
 }
 
@@ -61,34 +93,36 @@ inline bool is_safe_divisor(float scale) noexcept {
     return exponent >= 127 - 64 && exponent <= 127 + 64 && (pattern & 0x7FFFFF) != 0x7FFFFF;
 }
 
+/// The parameters of a group of a vector quantizer from its range.
+template <class Q>
+inline typename Q::parameters parameters_of(const Q& q, bit_range range, std::size_t size) noexcept {
+    if constexpr (affine_quantizer<Q>) {
+        return q.from_range(range.lo(), range.hi());
+    } else if constexpr (scaled_quantizer<Q>) {
+        const float magnitude = std::bit_cast<float>(range.magnitude());
+        if constexpr (requires { q.from_magnitude_ragged(magnitude); }) {
+            if (Q::group > 0 && size < static_cast<std::size_t>(Q::group)) {
+                return q.from_magnitude_ragged(magnitude);
+            }
+        }
+        return q.from_magnitude(magnitude);
+    } else {
+        return {};
+    }
+}
+
 /// Finds the parameters of each group. Returns whether all values are finite; if not, parameters are unspecified.
 template <class Q>
 bool fit_groups(const Q& q, const float* x, std::size_t count, std::size_t group, const float* importance,
                 typename Q::parameters* p) {
-    std::uint32_t largest = 0;
     for (std::size_t start = 0; start < count; start += group, ++p) {
         const std::size_t size = count - start < group ? count - start : group;
-        const std::uint32_t magnitude = magnitude_bits(x + start, size);
-        largest = magnitude > largest ? magnitude : largest;
-        if (magnitude > 0x7F7FFFFF) {
+        const bit_range range = range_of(x + start, size);
+        if (!range.is_finite()) {
             return false;
         }
-        if (importance == nullptr && scaled_quantizer<Q>) {
-            if constexpr (requires { q.from_magnitude_ragged(1.0f); }) {
-                if (Q::group > 0 && size < static_cast<std::size_t>(Q::group)) {
-                    *p = q.from_magnitude_ragged(std::bit_cast<float>(magnitude));
-                    continue;
-                }
-            }
-            if constexpr (scaled_quantizer<Q>) {
-                *p = q.from_magnitude(std::bit_cast<float>(magnitude));
-            }
-        } else if (importance == nullptr && affine_quantizer<Q>) {
-            if constexpr (affine_quantizer<Q>) {
-                float lo, hi;
-                extremes(x + start, size, lo, hi);
-                *p = q.from_range(lo, hi);
-            }
+        if (importance == nullptr && (scaled_quantizer<Q> || affine_quantizer<Q>)) {
+            *p = parameters_of(q, range, size);
         } else {
             *p = q.fit({x + start, size}, {importance == nullptr ? x : importance + start, importance == nullptr ? 0 : size});
         }
@@ -132,124 +166,290 @@ inline constexpr scaling scaling_of = has_inverse<Q> ? scaling::product
                                       : has_fma      ? scaling::corrected_product
                                                      : scaling::quotient;
 
+/// What `scaled` needs of the parameters of one group.
+struct factors {
+    float high, low;
+    std::int32_t zero;
+    bool is_safe; ///< whether the quotients may be formed this way
+};
+
+/// The same in registers.
+struct splat_factors {
+    vf high, low;
+    vi zero;
+    explicit splat_factors(const factors& f) noexcept : high(splat(f.high)), low(splat(f.low)), zero(splat(f.zero)) {}
+};
+
+template <class Q>
+inline factors factors_of(const Q& q, const typename Q::parameters& p) noexcept {
+    factors f{0.0f, 0.0f, 0, true};
+    if constexpr (has_inverse<Q>) {
+        f.high = q.inverse(p);
+    } else if constexpr (scaling_of<Q> == scaling::corrected_product) {
+        const float scale = q.scale(p);
+        f.high = 1.0f / scale;
+        f.low = __builtin_fmaf(-scale, f.high, 1.0f) * f.high;
+        f.is_safe = is_safe_divisor(scale);
+    } else {
+        f.high = q.scale(p);
+    }
+    if constexpr (affine_quantizer<Q>) {
+        f.zero = static_cast<std::int32_t>(q.zero_code(p));
+    }
+    return f;
+}
+
 template <class Q>
 inline constexpr bool has_integers = requires { Q::format::lowest; };
 
-/// The format's coder for a quantizer, with the zero point and the lowest code of a group.
 template <class Q>
+constexpr int lowest_code_of() noexcept {
+    if constexpr (requires { Q::lowest_code(); }) {
+        return Q::lowest_code();
+    } else if constexpr (has_integers<Q>) {
+        return Q::format::lowest;
+    } else {
+        return 0;
+    }
+}
+
+template <class Q>
+inline const typename Q::format& format_of(const Q& q) noexcept {
+    if constexpr (requires { q.codes; }) {
+        return q.codes;
+    } else {
+        static constexpr typename Q::format format{};
+        return format;
+    }
+}
+
+/// The format's coder for a quantizer, which watches for values beyond its reach.
+template <class Q, bool Bounded>
 struct group_coder {
     using lanes_type = format_lanes<typename Q::format>;
     lanes_type coder;
-    vi zero = splat(0);
-    int lowest = 0;
+    watcher watch;
+    vi largest;
 
-    explicit group_coder(const Q& q) noexcept : coder(format_of(q)) {
-        if constexpr (requires { Q::lowest_code(); }) {
-            lowest = Q::lowest_code();
-        } else if constexpr (has_integers<Q>) {
-            lowest = Q::format::lowest;
-        }
-    }
-    void store(std::uint8_t* codes, vf a, vf b, vf c, vf d) const noexcept {
+    explicit group_coder(const Q& q) noexcept : coder(format_of(q)), largest(splat(0)) {}
+
+    /// The codes of 4 * lanes values at x, each register with its own factors.
+    void store(std::uint8_t* codes, const float* x, const splat_factors& fa, const splat_factors& fb,
+               const splat_factors& fc, const splat_factors& fd) noexcept {
+        constexpr scaling how = scaling_of<Q>;
+        const vf a = load(x), b = load(x + lanes), c = load(x + 2 * lanes), d = load(x + 3 * lanes);
+        const vf sa = scaled<how>(a, fa.high, fa.low), sb = scaled<how>(b, fb.high, fb.low);
+        const vf sc = scaled<how>(c, fc.high, fc.low), sd = scaled<how>(d, fd.high, fd.low);
         if constexpr (has_integers<Q>) {
-            lanes_type::store_bounded(codes, zero, lowest, a, b, c, d);
+            vi ia = round(sa), ib = round(sb), ic = round(sc), id = round(sd);
+            if constexpr (affine_quantizer<Q>) {
+                ia = ia + fa.zero, ib = ib + fb.zero, ic = ic + fc.zero, id = id + fd.zero;
+            }
+            store_saturated<lanes_type::is_signed, lowest_code_of<Q>(), Q::format::highest>(codes, ia, ib, ic, id,
+                                                                                                     Bounded ? nullptr : &watch);
         } else {
-            coder.store(codes, a, b, c, d);
+            if constexpr (!Bounded) {
+                const vi mask = splat(0x7FFFFFFF);
+                largest = max(max(largest, max(bits(a) & mask, bits(b) & mask)), max(bits(c) & mask, bits(d) & mask));
+            }
+            coder.store(codes, sa, sb, sc, sd);
         }
     }
-    static const typename Q::format& format_of(const Q& q) noexcept {
-        if constexpr (requires { q.codes; }) {
-            return q.codes;
+    /// Whether every value so far was within reach; one that was not may have the wrong code or may not be finite.
+    [[nodiscard]] bool is_good() const noexcept {
+        if constexpr (Bounded) {
+            return true;
+        } else if constexpr (has_integers<Q>) {
+            return watch.is_good();
         } else {
-            static constexpr typename Q::format format{};
-            return format;
+            return reduce_max(largest) <= 0x7F7FFFFF;
         }
     }
 };
 
-/// One group of a vector quantizer. Bounded: no quotient is beyond 2^22 in magnitude (a fitted group).
-/// Returns the bits of the largest magnitude, which only an unbounded group needs.
+/// The codes of one group. Returns whether they are good.
 template <class Q, bool Bounded>
-std::uint32_t encode_group(const group_coder<Q>& coder, const float* x, std::size_t size, float high, float low,
+inline bool encode_vectors(group_coder<Q, Bounded>& coder, const float* x, std::size_t size, const factors& given,
                            std::uint8_t* codes) noexcept {
-    constexpr scaling how = scaling_of<Q>;
     constexpr std::size_t run = 4 * lanes;
-    const vf h = splat(high), l = splat(low);
-    const vi mask = splat(0x7FFFFFFF);
-    vi largest = splat(0);
-    const auto encode = [&](const float* p, std::uint8_t* out) {
-        const vf a = load(p), b = load(p + lanes), c = load(p + 2 * lanes), d = load(p + 3 * lanes);
-        if constexpr (!Bounded) {
-            largest = max(max(largest, max(bits(a) & mask, bits(b) & mask)), max(bits(c) & mask, bits(d) & mask));
-        }
-        coder.store(out, scaled<how>(a, h, l), scaled<how>(b, h, l), scaled<how>(c, h, l), scaled<how>(d, h, l));
-    };
+    const splat_factors f(given);
     std::size_t i = 0;
     for (; i + run <= size; i += run) {
-        encode(x + i, codes + i);
+        coder.store(codes + i, x + i, f, f, f, f);
     }
     if (i < size) {
         float padded[run] = {};
         std::uint8_t out[run];
         std::memcpy(padded, x + i, (size - i) * sizeof(float));
-        encode(padded, out);
+        coder.store(out, padded, f, f, f, f);
         std::memcpy(codes + i, out, size - i);
     }
-    return Bounded ? 0u : static_cast<std::uint32_t>(reduce_max(largest));
+    return coder.is_good();
 }
 
-/// The codes of a run of groups. Bounded: the parameters were fitted to these values; else returns the bits of their
-/// largest magnitude, above 0x7F7FFFFF if one is not finite.
+/// One group with its parameters, by vectors where the quantizer has them, else, and where they fail, by definition.
+/// Returns false if a value is not finite.
 template <class Q, bool Bounded>
-std::uint32_t encode_groups(const Q& q, const float* x, std::size_t count, std::size_t group,
-                            const typename Q::parameters* p, std::uint8_t* codes) noexcept {
-    std::uint32_t largest = 0;
+bool encode_group(const Q& q, const float* x, std::size_t size, const typename Q::parameters& p,
+                  std::uint8_t* codes) noexcept {
+    const bool ragged = requires { q.encode_ragged(0.0f, p); } && Q::group > 0 && size < static_cast<std::size_t>(Q::group);
     if constexpr (scaled_quantizer<Q> || affine_quantizer<Q>) {
-        group_coder<Q> coder(q);
-        for (std::size_t start = 0; start < count; start += group, ++p) {
-            const std::size_t size = count - start < group ? count - start : group;
-            const bool ragged = requires { q.encode_ragged(0.0f, *p); } && Q::group > 0 &&
-                                size < static_cast<std::size_t>(Q::group);
-            bool vectorised = !ragged;
-            float high, low = 0.0f;
-            if constexpr (has_inverse<Q>) {
-                high = q.inverse(*p);
-            } else {
-                high = q.scale(*p);
-                if constexpr (has_fma) {
-                    vectorised = is_safe_divisor(high);
-                    const float scale = high;
-                    high = 1.0f / scale;
-                    low = __builtin_fmaf(-scale, high, 1.0f) * high;
-                }
-            }
-            if constexpr (affine_quantizer<Q>) {
-                coder.zero = splat(std::int32_t(q.zero_code(*p)));
-            }
-            if (vectorised) {
-                const std::uint32_t magnitude =
-                    encode_group<Q, Bounded>(coder, x + start, size, high, low, codes + start);
-                largest = magnitude > largest ? magnitude : largest;
-                // A float beyond the reach of the conversion: only where a range was given, so this is rare.
-                if constexpr (!Bounded && has_integers<Q>) {
-                    vectorised = std::bit_cast<float>(magnitude) < 1048576.0f * q.scale(*p);
-                }
-            } else if constexpr (!Bounded) {
-                const std::uint32_t magnitude = magnitude_bits(x + start, size);
-                largest = magnitude > largest ? magnitude : largest;
-            }
-            if (!vectorised) {
-                encode_group_scalar(q, x + start, size, *p, codes + start);
+        const factors f = factors_of(q, p);
+        if (!ragged && f.is_safe) {
+            group_coder<Q, Bounded> coder(q);
+            if (encode_vectors(coder, x, size, f, codes)) {
+                return true;
             }
         }
-    } else {
-        for (std::size_t start = 0; start < count; start += group, ++p) {
-            const std::size_t size = count - start < group ? count - start : group;
-            encode_group_scalar(q, x + start, size, *p, codes + start);
-        }
-        largest = Bounded ? 0u : magnitude_bits(x, count);
     }
-    return largest;
+    encode_group_scalar(q, x, size, p, codes);
+    return Bounded || magnitude_bits(x, size) <= 0x7F7FFFFF;
+}
+
+/// The codes of a run of groups. Bounded: the parameters were fitted to these values. False if a value is not finite.
+template <class Q, bool Bounded>
+bool encode_groups(const Q& q, const float* x, std::size_t count, std::size_t group, const typename Q::parameters* p,
+                   std::uint8_t* codes) noexcept {
+    bool finite = true;
+    for (std::size_t start = 0; start < count; start += group, ++p) {
+        const std::size_t size = count - start < group ? count - start : group;
+        finite = encode_group<Q, Bounded>(q, x + start, size, *p, codes + start) && finite;
+    }
+    return finite;
+}
+
+/// The factors of up to `Most` groups, each kind in its own array.
+template <std::size_t Most>
+struct factor_arrays {
+    float high[Most + lanes], low[Most + lanes];
+    std::int32_t zero[Most];
+
+    [[nodiscard]] splat_factors operator[](std::size_t g) const noexcept {
+        return splat_factors({high[g], low[g], zero[g], true});
+    }
+};
+
+/// Whether a quantizer is absmax by a float and a division, whose parameters vectors can find too.
+template <class Q>
+inline constexpr bool is_plain_absmax = has_fma && !has_inverse<Q> && requires(typename Q::parameters p) {
+    { Q::reach() } -> std::same_as<float>;
+    { p.scale } -> std::same_as<float&>;
+} && sizeof(typename Q::parameters) == sizeof(float);
+
+/// Parameters and factors of groups from their ranges; false if one is not finite or not safe.
+/// `above` has room for lanes - 1 more than `groups`.
+template <class Q, std::size_t Most>
+inline bool find_parameters(const Q& q, std::int32_t* above, const std::int32_t* below, std::size_t groups,
+                            typename Q::parameters* p, factor_arrays<Most>& f) noexcept {
+    bool good = true;
+    if constexpr (is_plain_absmax<Q>) {
+        for (std::size_t k = 0; k < lanes; ++k) {
+            above[groups + k] = 0;
+        }
+        const vf one = splat(1.0f), reach = splat(Q::reach()), smallest = splat(0x1p-149f);
+        vi bad = splat(0);
+        for (std::size_t g = 0; g < groups; g += lanes) {
+            const vf magnitude = as_float(load(above + g));
+            const vf scale = select(magnitude > splat(0.0f), max(magnitude / reach, smallest), one);
+            const vf high = one / scale;
+            store(f.high + g, high);
+            store(f.low + g, fma(splat(-0.0f) - scale, high, one) * high);
+            const vi pattern = bits(scale), significand = pattern & splat(0x7FFFFF);
+            bad = increment_if(bad, splat((127 - 64) << 23) > pattern);
+            bad = increment_if(bad, pattern > splat((127 + 64) << 23));
+            bad = increment_if(bad, significand > splat(0x7FFFFE));
+            float scales[lanes];
+            store(scales, scale);
+            std::memcpy(p + g, scales, (groups - g < lanes ? groups - g : lanes) * sizeof(float));
+        }
+        good = !any(bad > splat(0));
+    } else {
+        for (std::size_t g = 0; g < groups; ++g) {
+            const bit_range range{above[g], below[g]};
+            p[g] = parameters_of(q, range, static_cast<std::size_t>(Q::group));
+            const factors one = factors_of(q, p[g]);
+            f.high[g] = one.high, f.low[g] = one.low, f.zero[g] = one.zero;
+            good = good && one.is_safe && range.is_finite();
+        }
+    }
+    return good;
+}
+
+/// Parameters and codes of whole groups, as long as they are finite and their factors are safe. Three loops over some
+/// groups at a time, so that the long latencies of one group (reduction, division) overlap with the others'.
+/// Returns how many values it has done.
+template <class Q>
+std::size_t quantize_blocks(const Q& q, const float* x, std::size_t count, typename Q::parameters* p,
+                            std::uint8_t* codes) noexcept {
+    constexpr std::size_t run = 4 * lanes, group = static_cast<std::size_t>(Q::group);
+    constexpr std::size_t block = group < run ? run : group, groups = block / group;
+    static_assert(block % run == 0 && block % group == 0 && group % lanes == 0);
+    constexpr std::size_t most = group < 4096 ? 4096 / group / groups * groups : groups;
+    factor_arrays<most> f;
+    std::int32_t above[most + lanes], below[most + 4] = {};
+    group_coder<Q, true> coder(q);
+    std::size_t start = 0;
+    while (start + block <= count) {
+        const std::size_t fitting = (count - start) / block * groups, now = fitting < most ? fitting : most;
+        const float* const values = x + start;
+        std::size_t g = 0;
+        for (; g + 4 <= now; g += 4) {
+            ranges_of_four<group, !affine_quantizer<Q>>(values + g * group, above + g, below + g);
+        }
+        for (; g < now; ++g) {
+            const bit_range range = range_of(values + g * group, group);
+            above[g] = affine_quantizer<Q> ? range.above : range.magnitude();
+            below[g] = affine_quantizer<Q> ? range.below : 0;
+        }
+        if (!find_parameters(q, above, below, now, p, f)) {
+            break;
+        }
+        std::uint8_t* out = codes + start;
+        for (g = 0; g < now; g += groups) {
+            const float* const from = values + g * group;
+            if constexpr (groups > 1) {
+                coder.store(out, from, f[g], f[g + groups / 4], f[g + groups / 2], f[g + groups / 2 + groups / 4]);
+            } else {
+                const splat_factors same = f[g];
+                TERSOR_UNROLL
+                for (std::size_t i = 0; i < group; i += run) {
+                    coder.store(out + i, from + i, same, same, same, same);
+                }
+            }
+            out += block;
+        }
+        start += now * group;
+        p += now;
+    }
+    return start;
+}
+
+/// Parameters and codes of a run of groups. False if a value is not finite.
+template <class Q>
+bool quantize_groups(const Q& q, const float* x, std::size_t count, std::size_t group, typename Q::parameters* p,
+                     std::uint8_t* codes) {
+    constexpr std::size_t run = 4 * lanes, fixed = Q::group > 0 ? static_cast<std::size_t>(Q::group) : 1;
+    constexpr bool in_blocks = (scaled_quantizer<Q> || affine_quantizer<Q>) && fixed % lanes == 0 &&
+                               (fixed % run == 0 || run % fixed == 0) && fixed <= 1024;
+    for (std::size_t start = 0; start < count;) {
+        if constexpr (in_blocks) {
+            const std::size_t done = quantize_blocks(q, x + start, count - start, p, codes + start);
+            start += done;
+            p += done / fixed;
+            if (start == count) {
+                break;
+            }
+        }
+        // One group by itself: a last one, one that the blocks left, or one of any other size.
+        const std::size_t size = count - start < group ? count - start : group;
+        if (!fit_groups(q, x + start, size, group, nullptr, p)) {
+            return false;
+        }
+        encode_group<Q, true>(q, x + start, size, *p, codes + start);
+        start += size;
+        ++p;
+    }
+    return true;
 }
 
 /// Packs codes of a byte each, as packing.hpp says.
@@ -275,7 +475,7 @@ void decode_nibbles(const Q& q, const std::uint8_t* packed, std::size_t count, s
     float values[16];
     for (int i = 0; i < 16; ++i) {
         const int extended = std::is_signed_v<code> ? (i ^ 8) - 8 : i;
-        values[i] = group_coder<Q>::format_of(q).decode(static_cast<code>(extended));
+        values[i] = format_of(q).decode(static_cast<code>(extended));
     }
     const table16 plain = load_table16(values);
     std::size_t size = first_size;
@@ -306,7 +506,7 @@ template <class Q, bool Stream>
 void decode_groups(const Q& q, const std::uint8_t* codes, std::size_t count, std::size_t group, std::size_t first_size,
                    const typename Q::parameters* p, float* out) noexcept {
     using code = typename Q::format::code_type;
-    const format_lanes<typename Q::format> coder(group_coder<Q>::format_of(q));
+    const format_lanes<typename Q::format> coder(format_of(q));
     std::size_t size = first_size;
     for (std::size_t start = 0; start < count; start += size, size = group, ++p) {
         const std::size_t end = count - start < size ? count : start + size;

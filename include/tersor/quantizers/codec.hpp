@@ -49,27 +49,26 @@ struct codec {
         return TERSOR_DISPATCH(fit_groups<Q>(q, x, count, group, importance, p));
     }
 
-    /// Codes, a byte each, with parameters that `fit` found for these very values.
-    static void encode_fitted(const Q& q, const float* x, std::size_t count, std::size_t group, const parameters* p,
-                              std::uint8_t* codes) noexcept {
-        TERSOR_DISPATCH(encode_groups<Q, true>(q, x, count, group, p, codes));
+    /// Parameters of every group and codes, a byte each. False if a value is not finite.
+    static bool quantize(const Q& q, const float* x, std::size_t count, std::size_t group, parameters* p,
+                         std::uint8_t* codes) {
+        return TERSOR_DISPATCH(quantize_groups<Q>(q, x, count, group, p, codes));
     }
 
-    /// Codes, a byte each, with any parameters. False if a value is not finite.
+    /// Codes, a byte each, with given parameters. False if a value is not finite.
     static bool encode(const Q& q, const float* x, std::size_t count, std::size_t group, const parameters* p,
                        std::uint8_t* codes) noexcept {
-        return TERSOR_DISPATCH(encode_groups<Q, false>(q, x, count, group, p, codes)) <= 0x7F7FFFFF;
+        return TERSOR_DISPATCH(encode_groups<Q, false>(q, x, count, group, p, codes));
     }
 
     /// Smallest and largest of the values and 0. False if a value is not finite.
     static bool extremes(const float* x, std::size_t count, float& lo, float& hi) noexcept {
-        TERSOR_DISPATCH(extremes(x, count, lo, hi));
-        return TERSOR_DISPATCH(magnitude_bits(x, count)) <= 0x7F7FFFFF;
+        return TERSOR_DISPATCH(find_range(x, count, lo, hi));
     }
 
     /// The code of one value under any rounding rule; see encode_rounded of formats/rounding.hpp.
     static code_of<Q> encode_rounded(const Q& q, float x, const parameters& p, rounding rule, float random) noexcept {
-        const auto& format_instance = simd::TERSOR_GENERIC_NAMESPACE::group_coder<Q>::format_of(q);
+        const auto& format_instance = simd::TERSOR_GENERIC_NAMESPACE::format_of(q);
         if constexpr (affine_quantizer<Q>) {
             // Twice the grid is beyond it whatever the zero point; between, nine bits hold every difference of codes.
             constexpr float limit = 2.0f * static_cast<float>(format::highest - format::lowest);
@@ -93,7 +92,7 @@ struct codec {
 
     /// Packs codes of a byte each.
     static void pack(const Q& q, const std::uint8_t* codes, std::size_t count, std::uint8_t* out) noexcept {
-        TERSOR_DISPATCH(pack_run<format>(simd::TERSOR_GENERIC_NAMESPACE::group_coder<Q>::format_of(q), codes, count, out));
+        TERSOR_DISPATCH(pack_run<format>(simd::TERSOR_GENERIC_NAMESPACE::format_of(q), codes, count, out));
     }
 
     /// Values of packed codes. The first group has `first_size` values left. `scratch` holds `count` bytes; `stream`
@@ -111,7 +110,7 @@ struct codec {
             const std::uint8_t* codes = packed;
             if constexpr (format::bits != 8) {
                 using code = code_t<format>;
-                unpack(simd::TERSOR_GENERIC_NAMESPACE::group_coder<Q>::format_of(q), packed,
+                unpack(simd::TERSOR_GENERIC_NAMESPACE::format_of(q), packed,
                        std::span<code>(reinterpret_cast<code*>(scratch), count));
                 codes = scratch;
             }

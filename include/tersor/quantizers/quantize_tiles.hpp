@@ -71,7 +71,7 @@ public:
             return;
         }
         codes_ = codes.data();
-        if (Q::group == whole_tensor || prepared_quantizer<Q>) {
+        if ((Q::group == whole_tensor && !options_.range) || prepared_quantizer<Q>) {
             fit_tensor();
         }
         if (options_.range) {
@@ -254,17 +254,15 @@ private:
         const float* const weights = !options_.importance.empty() ? options_.importance.data() + column
                                      : options_.least_squares     ? ones.data()
                                                                   : nullptr;
+        const bool nearest = options_.rounding == rounding::nearest_even;
+        if (!is_fitted && nearest && weights == nullptr) {
+            return codec<Q>::quantize(quantizer_, x.data(), x.size(), group, p, codes);
+        }
         if (!is_fitted && !codec<Q>::fit(quantizer_, x.data(), x.size(), group, weights, p)) {
             return false;
         }
-        if (options_.rounding != rounding::nearest_even) {
-            return encode_rounded_row(x, row * layout_.length + column, group, p, codes);
-        }
-        if (is_fitted || weights != nullptr) {
-            return codec<Q>::encode(quantizer_, x.data(), x.size(), group, p, codes);
-        }
-        codec<Q>::encode_fitted(quantizer_, x.data(), x.size(), group, p, codes);
-        return true;
+        return nearest ? codec<Q>::encode(quantizer_, x.data(), x.size(), group, p, codes)
+                       : encode_rounded_row(x, row * layout_.length + column, group, p, codes);
     }
 
     bool encode_rounded_row(std::span<const float> x, index first, std::size_t group, const parameters* p,

@@ -7,6 +7,7 @@ TERSOR_BEGIN_AVX2
 namespace tersor::inline v0::simd::avx2 {
 
 inline constexpr bool has_fma = true;
+inline constexpr bool has_permutation = true;
 inline constexpr std::size_t lanes = 8;
 
 struct vf {
@@ -75,20 +76,18 @@ inline vi round(vf v) noexcept {
     return {_mm256_cvtps_epi32(v.r)};
 }
 
+/// out[0..3]: the largest of a, of b, of c, of d.
+inline void reduce_max(std::int32_t* out, vi a, vi b, vi c, vi d) noexcept {
+    const __m256i ab = _mm256_max_epi32(_mm256_unpacklo_epi32(a.r, b.r), _mm256_unpackhi_epi32(a.r, b.r));
+    const __m256i cd = _mm256_max_epi32(_mm256_unpacklo_epi32(c.r, d.r), _mm256_unpackhi_epi32(c.r, d.r));
+    const __m256i all = _mm256_max_epi32(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd));
+    const __m128i four = _mm_max_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), four);
+}
 inline std::int32_t reduce_max(vi v) noexcept {
     __m128i m = _mm_max_epi32(_mm256_castsi256_si128(v.r), _mm256_extracti128_si256(v.r, 1));
     m = _mm_max_epi32(m, _mm_shuffle_epi32(m, 0x4E));
     return _mm_cvtsi128_si32(_mm_max_epi32(m, _mm_shuffle_epi32(m, 0xB1)));
-}
-inline float reduce_max(vf v) noexcept {
-    __m128 m = _mm_max_ps(_mm256_castps256_ps128(v.r), _mm256_extractf128_ps(v.r, 1));
-    m = _mm_max_ps(m, _mm_movehl_ps(m, m));
-    return _mm_cvtss_f32(_mm_max_ss(m, _mm_movehdup_ps(m)));
-}
-inline float reduce_min(vf v) noexcept {
-    __m128 m = _mm_min_ps(_mm256_castps256_ps128(v.r), _mm256_extractf128_ps(v.r, 1));
-    m = _mm_min_ps(m, _mm_movehl_ps(m, m));
-    return _mm_cvtss_f32(_mm_min_ss(m, _mm_movehdup_ps(m)));
 }
 
 inline vi load_u8(const std::uint8_t* p) noexcept {
@@ -114,12 +113,30 @@ inline void store_u8(std::uint8_t* p, vi a, vi b, vi c, vi d) noexcept {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
                         _mm256_permutevar8x32_epi32(_mm256_packus_epi16(ab, cd), order));
 }
-template <bool Signed>
-inline void store_saturated(std::uint8_t* p, vi a, vi b, vi c, vi d, int lo, int hi) noexcept {
+struct watcher {
+    vi least;
+    watcher() noexcept : least(splat(0)) {}
+    [[nodiscard]] bool is_good() const noexcept {
+        const __m256i bound = _mm256_set1_epi16(-32767);
+        return _mm256_movemask_epi8(_mm256_cmpgt_epi16(bound, least.r)) == 0;
+    }
+};
+template <bool Signed, int Low, int High>
+inline void store_saturated(std::uint8_t* p, vi a, vi b, vi c, vi d, watcher* watch = nullptr) noexcept {
     const __m256i ab = _mm256_packs_epi32(a.r, b.r), cd = _mm256_packs_epi32(c.r, d.r);
-    const __m256i low = _mm256_set1_epi8(static_cast<char>(lo)), high = _mm256_set1_epi8(static_cast<char>(hi));
-    const __m256i bytes = Signed ? _mm256_min_epi8(_mm256_max_epi8(_mm256_packs_epi16(ab, cd), low), high)
-                                 : _mm256_min_epu8(_mm256_max_epu8(_mm256_packus_epi16(ab, cd), low), high);
+    if (watch != nullptr) {
+        // What is beyond the conversion's reach comes out as the smallest integer, which the packs keep smallest.
+        watch->least.r = _mm256_min_epi16(watch->least.r, _mm256_min_epi16(ab, cd));
+    }
+    __m256i bytes = Signed ? _mm256_packs_epi16(ab, cd) : _mm256_packus_epi16(ab, cd);
+    if constexpr (Low > (Signed ? -128 : 0)) {
+        const __m256i low = _mm256_set1_epi8(static_cast<char>(Low));
+        bytes = Signed ? _mm256_max_epi8(bytes, low) : _mm256_max_epu8(bytes, low);
+    }
+    if constexpr (High < (Signed ? 127 : 255)) {
+        const __m256i high = _mm256_set1_epi8(static_cast<char>(High));
+        bytes = Signed ? _mm256_min_epi8(bytes, high) : _mm256_min_epu8(bytes, high);
+    }
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permutevar8x32_epi32(bytes, order));
 }
@@ -151,6 +168,12 @@ inline vf load_half(const std::uint16_t* p) noexcept {
 inline void store_half(std::uint16_t* p, vf v) noexcept {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(v.r, _MM_FROUND_TO_NEAREST_INT));
 }
+
+struct table8 {
+    __m256 values;
+};
+inline table8 load_table8(const float* p) noexcept { return {_mm256_loadu_ps(p)}; }
+inline vf lookup(const table8& t, vi i) noexcept { return {_mm256_permutevar8x32_ps(t.values, i.r)}; }
 
 struct table16 {
     __m256 low, high;

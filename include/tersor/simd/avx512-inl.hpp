@@ -7,6 +7,7 @@ TERSOR_BEGIN_AVX512
 namespace tersor::inline v0::simd::avx512 {
 
 inline constexpr bool has_fma = true;
+inline constexpr bool has_permutation = true;
 inline constexpr std::size_t lanes = 16;
 
 struct vf {
@@ -77,9 +78,16 @@ inline vi round(vf v) noexcept {
     return {_mm512_cvtps_epi32(v.r)};
 }
 
+/// out[0..3]: the largest of a, of b, of c, of d.
+inline void reduce_max(std::int32_t* out, vi a, vi b, vi c, vi d) noexcept {
+    const __m512i ab = _mm512_max_epi32(_mm512_unpacklo_epi32(a.r, b.r), _mm512_unpackhi_epi32(a.r, b.r));
+    const __m512i cd = _mm512_max_epi32(_mm512_unpacklo_epi32(c.r, d.r), _mm512_unpackhi_epi32(c.r, d.r));
+    const __m512i all = _mm512_max_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+    const __m256i half = _mm256_max_epi32(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1));
+    const __m128i four = _mm_max_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), four);
+}
 inline std::int32_t reduce_max(vi v) noexcept { return _mm512_reduce_max_epi32(v.r); }
-inline float reduce_max(vf v) noexcept { return _mm512_reduce_max_ps(v.r); }
-inline float reduce_min(vf v) noexcept { return _mm512_reduce_min_ps(v.r); }
 
 inline vi load_u8(const std::uint8_t* p) noexcept {
     return {_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
@@ -99,13 +107,31 @@ inline void store_u8(std::uint8_t* p, vi a, vi b, vi c, vi d) noexcept {
         _mm_storeu_si128(reinterpret_cast<__m128i*>(p + 16 * k), _mm512_cvtepi32_epi8(all[k].r));
     }
 }
-template <bool Signed>
-inline void store_saturated(std::uint8_t* p, vi a, vi b, vi c, vi d, int lo, int hi) noexcept {
+struct watcher {
+    vi least;
+    watcher() noexcept : least(splat(0)) {}
+    [[nodiscard]] bool is_good() const noexcept {
+        const __m512i bound = _mm512_set1_epi16(-32767);
+        return _mm512_cmpgt_epi16_mask(bound, least.r) == 0;
+    }
+};
+template <bool Signed, int Low, int High>
+inline void store_saturated(std::uint8_t* p, vi a, vi b, vi c, vi d, watcher* watch = nullptr) noexcept {
     // The packs work within 128-bit quarters: the last permutation puts the groups of four back in order.
     const __m512i ab = _mm512_packs_epi32(a.r, b.r), cd = _mm512_packs_epi32(c.r, d.r);
-    const __m512i low = _mm512_set1_epi8(static_cast<char>(lo)), high = _mm512_set1_epi8(static_cast<char>(hi));
-    const __m512i bytes = Signed ? _mm512_min_epi8(_mm512_max_epi8(_mm512_packs_epi16(ab, cd), low), high)
-                                 : _mm512_min_epu8(_mm512_max_epu8(_mm512_packus_epi16(ab, cd), low), high);
+    if (watch != nullptr) {
+        // What is beyond the conversion's reach comes out as the smallest integer, which the packs keep smallest.
+        watch->least.r = _mm512_min_epi16(watch->least.r, _mm512_min_epi16(ab, cd));
+    }
+    __m512i bytes = Signed ? _mm512_packs_epi16(ab, cd) : _mm512_packus_epi16(ab, cd);
+    if constexpr (Low > (Signed ? -128 : 0)) {
+        const __m512i low = _mm512_set1_epi8(static_cast<char>(Low));
+        bytes = Signed ? _mm512_max_epi8(bytes, low) : _mm512_max_epu8(bytes, low);
+    }
+    if constexpr (High < (Signed ? 127 : 255)) {
+        const __m512i high = _mm512_set1_epi8(static_cast<char>(High));
+        bytes = Signed ? _mm512_min_epi8(bytes, high) : _mm512_min_epu8(bytes, high);
+    }
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, bytes));
 }
@@ -133,6 +159,15 @@ inline vf load_half(const std::uint16_t* p) noexcept {
 inline void store_half(std::uint16_t* p, vf v) noexcept {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(v.r, _MM_FROUND_TO_NEAREST_INT));
 }
+
+struct table8 {
+    __m512 values; // twice the eight
+};
+inline table8 load_table8(const float* p) noexcept {
+    const __m256 once = _mm256_loadu_ps(p);
+    return {_mm512_insertf32x8(_mm512_castps256_ps512(once), once, 1)};
+}
+inline vf lookup(const table8& t, vi i) noexcept { return {_mm512_permutexvar_ps(i.r, t.values)}; }
 
 struct table16 {
     __m512 values;

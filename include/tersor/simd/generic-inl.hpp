@@ -8,6 +8,7 @@ TERSOR_BEGIN_GENERIC
 namespace tersor::inline v0::simd::TERSOR_GENERIC_NAMESPACE {
 
 inline constexpr bool has_fma = false;
+inline constexpr bool has_permutation = false;
 inline constexpr std::size_t lanes = 4;
 
 using raw_float [[gnu::vector_size(16)]] = float;
@@ -88,17 +89,18 @@ inline vi round(vf v) noexcept {
     return bits(v + magic) - bits(magic);
 }
 
+/// out[0..3]: the largest of a, of b, of c, of d.
+inline void reduce_max(std::int32_t* out, vi a, vi b, vi c, vi d) noexcept {
+    const vi all[4] = {a, b, c, d};
+    for (int k = 0; k < 4; ++k) {
+        const raw_int v = all[k].r;
+        const std::int32_t x = v[0] > v[1] ? v[0] : v[1], y = v[2] > v[3] ? v[2] : v[3];
+        out[k] = x > y ? x : y;
+    }
+}
 inline std::int32_t reduce_max(vi v) noexcept {
     const std::int32_t a = v.r[0] > v.r[1] ? v.r[0] : v.r[1], b = v.r[2] > v.r[3] ? v.r[2] : v.r[3];
     return a > b ? a : b;
-}
-inline float reduce_max(vf v) noexcept {
-    const float a = v.r[0] > v.r[1] ? v.r[0] : v.r[1], b = v.r[2] > v.r[3] ? v.r[2] : v.r[3];
-    return a > b ? a : b;
-}
-inline float reduce_min(vf v) noexcept {
-    const float a = v.r[1] > v.r[0] ? v.r[0] : v.r[1], b = v.r[3] > v.r[2] ? v.r[2] : v.r[3];
-    return b > a ? a : b;
 }
 
 inline vi load_u8(const std::uint8_t* p) noexcept { return {raw_int{p[0], p[1], p[2], p[3]}}; }
@@ -118,10 +120,22 @@ inline void store_u8(std::uint8_t* p, vi a, vi b, vi c, vi d) noexcept {
         }
     }
 }
-/// Stores 4 * lanes integers as bytes, saturated to lo..hi, which lie within int8 (Signed) or uint8.
-template <bool Signed>
-inline void store_saturated(std::uint8_t* p, vi a, vi b, vi c, vi d, int lo, int hi) noexcept {
-    const vi low = splat(lo), high = splat(hi);
+/// Watches integers on their way: `least` keeps the smallest one (of 16 bits where registers are packed through them).
+struct watcher {
+    vi least;
+    watcher() noexcept : least(splat(0)) {}
+    /// Whether no integer was below -32767.
+    [[nodiscard]] bool is_good() const noexcept { return !any(splat(-32767) > least); }
+};
+/// Stores 4 * lanes integers as bytes, saturated to Low..High, which lie within int8 (Signed) or uint8.
+template <bool Signed, int Low, int High>
+inline void store_saturated(std::uint8_t* p, vi a, vi b, vi c, vi d, watcher* watch = nullptr) noexcept {
+    if (watch != nullptr) {
+        // A float beyond the conversion's reach may come out as any integer: only small magnitudes are good.
+        const vi bound = splat(32767), all = max(max(a, b), max(c, d));
+        watch->least = min(min(watch->least, bound - all), min(min(a, b), min(c, d)));
+    }
+    const vi low = splat(Low), high = splat(High);
     store_u8(p, min(max(a, low), high), min(max(b, low), high), min(max(c, low), high), min(max(d, low), high));
 }
 /// How many codes pack_nibbles takes at a time.
@@ -146,6 +160,19 @@ inline vi load_nibbles(const std::uint8_t* p) noexcept {
 inline constexpr bool has_half_conversion = false;
 inline vf load_half(const std::uint16_t*) noexcept { return splat(0.0f); }
 inline void store_half(std::uint16_t*, vf) noexcept {}
+
+/// Eight floats to be looked up by the low three bits of a lane.
+struct table8 {
+    float values[8];
+};
+inline table8 load_table8(const float* p) noexcept {
+    table8 t;
+    std::memcpy(&t, p, sizeof t);
+    return t;
+}
+inline vf lookup(const table8& t, vi i) noexcept {
+    return {raw_float{t.values[i.r[0] & 7], t.values[i.r[1] & 7], t.values[i.r[2] & 7], t.values[i.r[3] & 7]}};
+}
 
 /// Sixteen floats to be looked up by the low four bits of a lane.
 struct table16 {

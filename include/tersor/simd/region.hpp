@@ -7,6 +7,9 @@
 //   namespace ... { functions }          // may use AVX2, FMA and F16C; a * b + c stays two roundings
 //   TERSOR_END_AVX2
 //
+// A struct of registers gets its constructor written out: an implicit one is compiled for the baseline, outside the
+// region, and then nothing that it calls is inlined.
+//
 // Inside a region no standard or Eigen header may be included, and `__AVX2__` and its like mean nothing. Every region,
 // the generic one too, turns contraction off, so that the same source gives the same bits on each of them.
 // A file that is compiled once per instruction set is re-included by for_each_isa.hpp.
@@ -54,6 +57,13 @@
 #else
 #    define TERSOR_BEGIN_GENERIC
 #    define TERSOR_END_GENERIC
+#endif
+
+/// Before a loop: unrolls it four times.
+#if defined(__clang__)
+#    define TERSOR_UNROLL TERSOR_PRAGMA(clang loop unroll_count(4))
+#else
+#    define TERSOR_UNROLL TERSOR_PRAGMA(GCC unroll 4)
 #endif
 
 #define TERSOR_BEGIN_AVX2 TERSOR_BEGIN_TARGET(TERSOR_TARGET_AVX2)

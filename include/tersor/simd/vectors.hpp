@@ -7,7 +7,8 @@
 //   has_fma             whether fma(a, b, c) exists: a * b + c rounded once
 //   load, store, splat  memory and constants; load_u8, load_i8, load_u16 widen; store_u8, store_u16 keep the low bits
 //   + - * / min max     as on scalars; min and max return the second operand if either is NaN
-//   round               float to integer, half to even, for magnitudes below 2^22
+//   has_permutation     whether lookup is one instruction
+//   round               float to integer, half to even, for magnitudes below 2^22; beyond that a watcher tells
 //   convert, bits, as_float, shl, shr, select, lookup
 //
 // Nothing here knows of formats or quantizers.
