@@ -1,8 +1,8 @@
 #ifndef TERSOR_CORE_EXECUTION_HPP
 #define TERSOR_CORE_EXECUTION_HPP
 
-// How a long operation runs: in the calling thread, or on a pool that the caller owns; with a progress callback that can
-// also cancel. Nothing here starts a thread. Results never depend on any of it.
+// How a long operation runs: in the calling thread, or on a pool that the caller owns; with a progress callback that
+// can also cancel. Nothing here starts a thread. Results never depend on any of it.
 
 #include "tersor/core/concepts.hpp"
 #include "tersor/core/error.hpp"
@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <utility>
 
 namespace tersor::inline v0 {
@@ -29,10 +30,10 @@ public:
     /// Runs on a pool with `Schedule(std::function<void()>)` and `NumThreads()`, such as Eigen::ThreadPool, which must
     /// outlive the operation. The calling thread works too, so that a pool of n - 1 threads keeps n cores busy.
     template <class Pool>
-        requires requires(Pool& pool, std::function<void()> work) {
-            pool.Schedule(std::move(work));
-            pool.NumThreads();
-        }
+    requires requires(Pool& pool, std::function<void()> work) {
+        pool.Schedule(std::move(work));
+        pool.NumThreads();
+    }
     execution(Pool& pool)
         : schedule_([&pool](std::function<void()> work) { pool.Schedule(std::move(work)); }),
           helpers_(static_cast<index>(pool.NumThreads())) {}
@@ -45,7 +46,8 @@ public:
     }
 
     /// Calls work(i) once for every i in [0, count), in any order, on any thread.
-    /// Errors: the exception of the smallest i that threw; `cancelled` if the progress callback returned false.
+    /// Errors: the exception of the smallest i that threw, or after which the progress callback threw; `cancelled` if
+    /// the callback returned false.
     template <class Work>
     void for_each(index count, const Work& work) const {
         const index helpers = std::min(helpers_, count - 1);
@@ -59,31 +61,40 @@ public:
         const auto state = std::make_shared<shared_state>();
         state->count = count;
         const Work* const body = &work;
-        for (index i = 0; i < helpers; ++i) {
-            schedule_([state, body, this] {
-                {
-                    const std::lock_guard lock(state->mutex);
-                    if (state->closed) {
-                        return;
+        // However this call ends, no helper is left that uses its arguments.
+        struct closing {
+            shared_state& state;
+            ~closing() {
+                std::unique_lock lock(state.mutex);
+                state.closed = true;
+                state.idle.wait(lock, [this] { return state.active == 0; });
+            }
+        };
+        {
+            const closing guard{*state};
+            for (index i = 0; i < helpers; ++i) {
+                schedule_([state, body, this] {
+                    {
+                        const std::lock_guard lock(state->mutex);
+                        if (state->closed) {
+                            return;
+                        }
+                        ++state->active;
                     }
-                    ++state->active;
-                }
-                take_turns(*state, *body);
-                const std::lock_guard lock(state->mutex);
-                --state->active;
-                state->idle.notify_all();
-            });
+                    take_turns(*state, *body);
+                    const std::lock_guard lock(state->mutex);
+                    --state->active;
+                    state->idle.notify_all();
+                });
+            }
+            take_turns(*state, work);
         }
-        take_turns(*state, work);
-        std::unique_lock lock(state->mutex);
-        state->closed = true;
-        state->idle.wait(lock, [&] { return state->active == 0; });
         if (state->failure) {
             std::rethrow_exception(state->failure);
         }
         if (state->cancelled) {
-            raise(error_code::cancelled, "cancelled after " + std::to_string(state->finished) + " of " +
-                                             std::to_string(count) + " steps");
+            raise(error_code::cancelled,
+                  "cancelled after " + std::to_string(state->finished) + " of " + std::to_string(count) + " steps");
         }
     }
 
@@ -107,6 +118,7 @@ private:
 #if defined(__cpp_exceptions)
             try {
                 work(i);
+                report(state);
             } catch (...) {
                 const std::lock_guard lock(state.mutex);
                 if (!state.failure || i < state.failed_at) {
@@ -114,12 +126,11 @@ private:
                     state.failed_at = i;
                 }
                 state.next = state.count;
-                continue;
             }
 #else
             work(i);
-#endif
             report(state);
+#endif
         }
     }
 

@@ -37,17 +37,17 @@ struct quantize_options {
     /// Names the random sequence of stochastic rounding; element i always takes its i-th number.
     std::uint64_t seed = 0;
     /// The range of every group, as a calibrator found it, in place of the range of its values.
-    std::optional<clipping_range> range;
+    std::optional<clipping_range> range{};
     /// Fits every group for the least squared error instead of its whole range.
     bool least_squares = false;
     /// One non-negative weight per value of a row (input column): the squared error is weighted by it.
-    std::span<const float> importance;
+    std::span<const float> importance{};
     /// What to do with NaN and infinities.
     tersor::non_finite non_finite = tersor::non_finite::error;
     /// The axis along which groups run, from 0; or last_axis, or flat.
     int axis = last_axis;
     /// Threads, progress, cancellation.
-    tersor::execution execution;
+    tersor::execution execution{};
 };
 
 } // namespace tersor::inline v0

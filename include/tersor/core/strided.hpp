@@ -4,7 +4,8 @@
 // One view on every Eigen object that has memory: a pointer, sizes and strides. Matrix, Array, Map, Ref, Block and
 // Transpose have rank 2 (vectors 1), Tensor and TensorMap their own.
 //
-// Everything is seen as rows: `axis` is the one that groups run along, the other axes in row-major order number the rows.
+// Everything is seen as rows: `axis` is the one that groups run along, the other axes in row-major order number the
+// rows.
 
 #include "tersor/core/concepts.hpp"
 #include "tersor/core/error.hpp"
@@ -105,8 +106,7 @@ struct strided {
 
 /// The view of an Eigen object with memory; its values are not copied. An axis of a const object gives const values.
 template <class T>
-    requires(detail::has_memory<std::remove_cvref_t<T>>())
-[[nodiscard]] auto as_strided(T&& object) {
+requires(detail::has_memory<std::remove_cvref_t<T>>()) [[nodiscard]] auto as_strided(T&& object) {
     using Object = std::remove_cvref_t<T>;
     using Scalar = std::remove_pointer_t<decltype(object.data())>;
     constexpr int rank = detail::rank_of<Object>();
@@ -147,8 +147,13 @@ public:
             length_ = values.sizes[along];
             inner_ = values.strides[along];
             rows_ = 1;
-            for (std::size_t i = 0; i < values.sizes.size(); ++i) {
-                rows_ *= i == along ? 1 : values.sizes[i];
+            bool is_dense = true;
+            for (std::size_t i = values.sizes.size(); i-- > 0;) {
+                if (i != along && values.sizes[i] != 1) {
+                    is_dense = is_dense && values.strides[i] == neighbours_;
+                    neighbours_ *= is_dense ? values.sizes[i] : 1;
+                    rows_ *= values.sizes[i];
+                }
             }
         }
     }
@@ -158,12 +163,25 @@ public:
     /// Whether each row lies in memory without gaps.
     [[nodiscard]] bool is_contiguous() const noexcept { return axis_ < 0 ? is_flat_ : inner_ == 1 || length_ <= 1; }
     /// Whether neighbouring rows are neighbours in memory, as in a column-major matrix.
-    [[nodiscard]] bool is_transposed() const noexcept {
-        return axis_ >= 0 && inner_ != 1 && rows_ > 1 && address(1, 0) - address(0, 0) == 1;
+    [[nodiscard]] bool is_transposed() const noexcept { return axis_ >= 0 && inner_ != 1 && neighbours_ > 1; }
+    /// How many rows, from this one on, are neighbours in memory.
+    [[nodiscard]] index neighbours(index row) const noexcept { return neighbours_ - row % neighbours_; }
+    /// Values of a row at constant distances in memory: value (row, column + i) is first[i * step], for i < count.
+    struct run {
+        Scalar* first;
+        index step;
+        index count;
+    };
+    /// The longest such run from (row, column) on.
+    [[nodiscard]] run run_at(index row, index column) const noexcept {
+        Scalar* const first = address(row, column);
+        if (axis_ >= 0 || is_flat_) {
+            return {first, inner_, length_ - column};
+        }
+        const index last = values_.sizes.back();
+        return {first, values_.strides.back(), last - column % last};
     }
-    [[nodiscard]] Scalar* address(index row, index column) const noexcept {
-        return values_.data + offset(row, column);
-    }
+    [[nodiscard]] Scalar* address(index row, index column) const noexcept { return values_.data + offset(row, column); }
     /// Position of a value in the original tensor, as "(2, 7)".
     [[nodiscard]] std::string position(index row, index column) const {
         std::string text = "(";
@@ -209,7 +227,7 @@ private:
 
     strided<Scalar, Rank> values_;
     int axis_;
-    index rows_ = 0, length_ = 0, inner_ = 1;
+    index rows_ = 0, length_ = 0, inner_ = 1, neighbours_ = 1;
     bool is_flat_ = false;
 };
 

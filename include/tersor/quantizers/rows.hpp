@@ -22,17 +22,17 @@ inline constexpr bool is_half = std::is_same_v<std::remove_const_t<Scalar>, Eige
 template <class Scalar>
 using half_format = std::conditional_t<std::is_same_v<std::remove_const_t<Scalar>, Eigen::half>, fp16, bf16>;
 
-/// out[i] = float(in[i]) for contiguous values.
-template <class Scalar>
-void widen(const Scalar* in, std::size_t count, float* out) {
-    if constexpr (std::is_same_v<Scalar, float>) {
-        std::memcpy(out, in, count * sizeof(float));
+/// out[i] = in[i] as Value, float or double, for contiguous values.
+template <class Scalar, class Value>
+void widen(const Scalar* in, std::size_t count, Value* out) {
+    if constexpr (std::is_same_v<Scalar, Value>) {
+        std::memcpy(out, in, count * sizeof(Value));
     } else if constexpr (is_half<Scalar>) {
-        static_assert(sizeof(Scalar) == sizeof(std::uint16_t));
+        static_assert(sizeof(Scalar) == sizeof(std::uint16_t) && std::is_same_v<Value, float>);
         decode<half_format<Scalar>>(std::span(reinterpret_cast<const std::uint16_t*>(in), count), {out, count});
     } else {
         for (std::size_t i = 0; i < count; ++i) {
-            out[i] = static_cast<float>(in[i]);
+            out[i] = static_cast<Value>(in[i]);
         }
     }
 }
@@ -58,24 +58,31 @@ template <class Scalar, int Rank>
     return view.is_transposed() ? 16 : std::clamp<index>(values / std::max<index>(columns, 1), 1, 64);
 }
 
-/// Copies `rows` x `columns` values that start at (row, column) to `out`, row after row, as floats.
-template <class Scalar, int Rank>
-void load_panel(const row_view<Scalar, Rank>& view, index row, index rows, index column, index columns, float* out) {
+/// Copies `rows` x `columns` values that start at (row, column) to `out`, row after row, as floats or doubles.
+template <class Scalar, int Rank, class Value>
+void load_panel(const row_view<Scalar, Rank>& view, index row, index rows, index column, index columns, Value* out) {
     if (view.is_contiguous()) {
         for (index r = 0; r < rows; ++r) {
             widen(view.address(row + r, column), static_cast<std::size_t>(columns), out + r * columns);
         }
     } else if (view.is_transposed()) {
-        for (index c = 0; c < columns; ++c) {
-            const Scalar* const from = view.address(row, column + c);
-            for (index r = 0; r < rows; ++r) {
-                out[r * columns + c] = static_cast<float>(from[r]);
+        for (index r = 0, count = 0; r < rows; r += count) {
+            count = std::min(rows - r, view.neighbours(row + r));
+            const auto from = view.run_at(row + r, column);
+            for (index c = 0; c < columns; ++c) {
+                for (index i = 0; i < count; ++i) {
+                    out[(r + i) * columns + c] = static_cast<Value>(from.first[c * from.step + i]);
+                }
             }
         }
     } else {
         for (index r = 0; r < rows; ++r) {
-            for (index c = 0; c < columns; ++c) {
-                out[r * columns + c] = static_cast<float>(*view.address(row + r, column + c));
+            for (index c = 0, count = 0; c < columns; c += count) {
+                const auto from = view.run_at(row + r, column + c);
+                count = std::min(columns - c, from.count);
+                for (index i = 0; i < count; ++i) {
+                    out[r * columns + c + i] = static_cast<Value>(from.first[i * from.step]);
+                }
             }
         }
     }
@@ -90,16 +97,23 @@ void store_panel(const row_view<Scalar, Rank>& view, index row, index rows, inde
             narrow(in + r * columns, static_cast<std::size_t>(columns), view.address(row + r, column));
         }
     } else if (view.is_transposed()) {
-        for (index c = 0; c < columns; ++c) {
-            Scalar* const to = view.address(row, column + c);
-            for (index r = 0; r < rows; ++r) {
-                to[r] = static_cast<Scalar>(in[r * columns + c]);
+        for (index r = 0, count = 0; r < rows; r += count) {
+            count = std::min(rows - r, view.neighbours(row + r));
+            const auto to = view.run_at(row + r, column);
+            for (index c = 0; c < columns; ++c) {
+                for (index i = 0; i < count; ++i) {
+                    to.first[c * to.step + i] = static_cast<Scalar>(in[(r + i) * columns + c]);
+                }
             }
         }
     } else {
         for (index r = 0; r < rows; ++r) {
-            for (index c = 0; c < columns; ++c) {
-                *view.address(row + r, column + c) = static_cast<Scalar>(in[r * columns + c]);
+            for (index c = 0, count = 0; c < columns; c += count) {
+                const auto to = view.run_at(row + r, column + c);
+                count = std::min(columns - c, to.count);
+                for (index i = 0; i < count; ++i) {
+                    to.first[i * to.step] = static_cast<Scalar>(in[r * columns + c + i]);
+                }
             }
         }
     }
