@@ -2,7 +2,10 @@
 //
 //   format_lanes<Format> coder(format);
 //   coder.store(codes, a, b, c, d)    the codes, a byte each, of 4 * lanes scaled values
+//   coder.store_finite(...)           the same for values that are not NaN
 //   coder.decode(codes)               the values of `lanes` codes
+//   coder.is_plain(codes)             whether none of 4 * lanes codes needs decode_any: the loops ask first, so that
+//   coder.decode_any(codes)           `decode` need not care for NaN and infinity
 //
 // The scalar encode and decode of the format are the definition; what has no vector form here uses them.
 
@@ -23,6 +26,9 @@ struct format_lanes {
             out[i] = static_cast<std::uint8_t>(format.encode(values[i]));
         }
     }
+    void store_finite(std::uint8_t* out, vf a, vf b, vf c, vf d) const noexcept { store(out, a, b, c, d); }
+    static bool is_plain(const std::uint8_t*) noexcept { return true; }
+    vf decode_any(const std::uint8_t* codes) const noexcept { return decode(codes); }
     vf decode(const std::uint8_t* codes) const noexcept {
         float values[lanes];
         for (std::size_t i = 0; i < lanes; ++i) {
@@ -51,7 +57,9 @@ struct format_lanes<integer<Bits, Signed>> {
         const vf number = select((bits(v) & splat(0x7FFFFFFF)) > splat(0x7F800000), splat(0.0f), v);
         return min(max(number, splat(-512.0f)), splat(512.0f));
     }
-    vf decode(const std::uint8_t* codes) const noexcept { return convert(widen(codes)); }
+    static bool is_plain(const std::uint8_t*) noexcept { return true; }
+    static vf decode_any(const std::uint8_t* codes) noexcept { return decode(codes); }
+    static vf decode(const std::uint8_t* codes) noexcept { return convert(widen(codes)); }
     static vi widen(const std::uint8_t* codes) noexcept {
         if constexpr (Signed) {
             return load_i8(reinterpret_cast<const std::int8_t*>(codes));
@@ -71,6 +79,7 @@ struct format_lanes<minifloat<ExponentBits, MantissaBits, Bias, Specials>> {
 
     static constexpr int dropped = 23 - MantissaBits;
 
+    template <bool Finite>
     static vi encode(vf v) noexcept {
         constexpr auto largest = std::bit_cast<std::int32_t>(format_type::largest);
         constexpr std::int32_t smallest_normal = (128 - Bias) << 23;
@@ -80,31 +89,53 @@ struct format_lanes<minifloat<ExponentBits, MantissaBits, Bias, Specials>> {
         const vi rounded = magnitude + odd + splat((1 << (dropped - 1)) - 1 - ((127 - Bias) << 23));
         const vf steps = as_float(magnitude) * splat(power_of_two(Bias - 1 + MantissaBits));
         const vi number = select(splat(smallest_normal) > magnitude, round(steps), shr<dropped>(rounded));
-        const vi sign = shr<31 - (format_type::bits - 1)>(pattern & splat(std::int32_t(-2147483647 - 1)));
-        const vm nan = unbounded > splat(0x7F800000);
-        if constexpr (Specials == specials::finite) {
-            return select(nan, splat(0), number | sign);
+        const vi sign = shr<32 - format_type::bits>(pattern) & splat(std::int32_t(format_type::sign_bit));
+        if constexpr (Finite) {
+            return number | sign;
         } else {
-            return select(nan, splat(std::int32_t(format_type::nan_code)), number) | sign;
+            const vm nan = unbounded > splat(0x7F800000);
+            if constexpr (Specials == specials::finite) {
+                return select(nan, splat(0), number | sign);
+            } else {
+                return select(nan, splat(std::int32_t(format_type::nan_code)), number) | sign;
+            }
         }
     }
     void store(std::uint8_t* out, vf a, vf b, vf c, vf d) const noexcept {
-        store_u8(out, encode(a), encode(b), encode(c), encode(d));
+        store_u8(out, encode<false>(a), encode<false>(b), encode<false>(c), encode<false>(d));
     }
-    vf decode(const std::uint8_t* codes) const noexcept {
-        const vi code = load_u8(codes);
-        const vi magnitude = code & splat(std::int32_t(format_type::sign_bit) - 1);
-        const vi sign = shl<32 - format_type::bits>(code & splat(std::int32_t(format_type::sign_bit)));
-        const vf number = as_float(shl<dropped>(magnitude)) * splat(power_of_two(127 - Bias));
-        if constexpr (Specials == specials::finite) {
-            return as_float(bits(number) | sign);
+    void store_finite(std::uint8_t* out, vf a, vf b, vf c, vf d) const noexcept {
+        store_u8(out, encode<true>(a), encode<true>(b), encode<true>(c), encode<true>(d));
+    }
+    static bool is_plain(const std::uint8_t* codes) noexcept {
+        return Specials == specials::finite || are_bytes_within<format_type::sign_bit - 1, format_type::largest_code>(codes);
+    }
+    static vf decode(const std::uint8_t* codes) noexcept {
+        if constexpr (format_type::bits == 8) {
+            // Widened with its sign, a code has the sign where a float has it once its mantissa is in place.
+            const vi code = shl<dropped>(load_i8(reinterpret_cast<const std::int8_t*>(codes)));
+            constexpr auto used = static_cast<std::int32_t>(0x80000000u | ((format_type::sign_bit - 1u) << dropped));
+            return as_float(code & splat(used)) * splat(power_of_two(127 - Bias));
         } else {
+            const vi code = load_u8(codes);
+            const vi magnitude = shl<dropped>(code & splat(std::int32_t(format_type::sign_bit) - 1));
+            const vi sign = shl<32 - format_type::bits>(code & splat(std::int32_t(format_type::sign_bit)));
+            return as_float(magnitude | sign) * splat(power_of_two(127 - Bias));
+        }
+    }
+    static vf decode_any(const std::uint8_t* codes) noexcept {
+        if constexpr (Specials == specials::finite) {
+            return decode(codes);
+        } else {
+            const vi code = load_u8(codes);
+            const vi magnitude = code & splat(std::int32_t(format_type::sign_bit) - 1);
+            const vi sign = shl<32 - format_type::bits>(code & splat(std::int32_t(format_type::sign_bit)));
             const vi infinity_or_nan = Specials == specials::ieee
                                            ? select(magnitude > splat(std::int32_t(format_type::overflow_code)),
                                                     splat(0x7FC00000), splat(0x7F800000))
                                            : splat(0x7FC00000);
             const vm special = magnitude > splat(std::int32_t(format_type::largest_code));
-            return as_float(select(special, infinity_or_nan, bits(number)) | sign);
+            return select(special, as_float(infinity_or_nan | sign), decode(codes));
         }
     }
     static constexpr float power_of_two(int exponent) noexcept {
@@ -159,6 +190,9 @@ struct format_lanes<codebook<Values>> {
     void store(std::uint8_t* out, vf a, vf b, vf c, vf d) const noexcept {
         store_u8(out, encode(a), encode(b), encode(c), encode(d));
     }
+    void store_finite(std::uint8_t* out, vf a, vf b, vf c, vf d) const noexcept { store(out, a, b, c, d); }
+    static bool is_plain(const std::uint8_t*) noexcept { return true; }
+    vf decode_any(const std::uint8_t* codes) const noexcept { return decode(codes); }
     vf decode(const std::uint8_t* codes) const noexcept { return lookup(values, load_u8(codes)); }
 
     static constexpr bool is_sorted = [] {
@@ -188,28 +222,68 @@ void encode_bytes(const Format& format, const float* x, std::size_t count, std::
     }
 }
 
-/// Decodes count codes of a byte each.
+/// Whether a format's values come from a table that is too large for registers: then scalar loads are the best there is.
 template <class Format>
-void decode_bytes(const Format& format, const std::uint8_t* codes, std::size_t count, float* out) noexcept {
-    const format_lanes<Format> coder(format);
+inline constexpr bool has_large_table = requires { &Format::midpoints; } && (Format::bits > 4);
+
+/// Decodes count codes of a byte each; `finish` says what to store of `lanes` values, `finish_one` of one.
+template <bool Stream, class Format, class Finish, class FinishOne>
+inline void decode_each(const Format& format, const std::uint8_t* codes, std::size_t count, float* out,
+                        const Finish& finish, const FinishOne& finish_one) noexcept {
     std::size_t i = 0;
-    for (; i + lanes <= count; i += lanes) {
-        store(out + i, coder.decode(codes + i));
+    if constexpr (!has_large_table<Format>) {
+        const format_lanes<Format> coder(format);
+        const auto put = [&](std::size_t at, vf v) {
+            if constexpr (Stream) {
+                stream(out + at, finish(v));
+            } else {
+                store(out + at, finish(v));
+            }
+        };
+        for (; i + 4 * lanes <= count; i += 4 * lanes) {
+            if (coder.is_plain(codes + i)) {
+                put(i, coder.decode(codes + i));
+                put(i + lanes, coder.decode(codes + i + lanes));
+                put(i + 2 * lanes, coder.decode(codes + i + 2 * lanes));
+                put(i + 3 * lanes, coder.decode(codes + i + 3 * lanes));
+            } else {
+                for (std::size_t k = i; k < i + 4 * lanes; k += lanes) {
+                    put(k, coder.decode_any(codes + k));
+                }
+            }
+        }
+        for (; i + lanes <= count; i += lanes) {
+            put(i, coder.decode_any(codes + i));
+        }
     }
     for (; i < count; ++i) {
-        out[i] = format.decode(static_cast<typename Format::code_type>(codes[i]));
+        out[i] = finish_one(format.decode(static_cast<typename Format::code_type>(codes[i])));
     }
 }
 
+/// Decodes count codes of a byte each.
+template <class Format>
+void decode_bytes(const Format& format, const std::uint8_t* codes, std::size_t count, float* out) noexcept {
+    decode_each<false>(format, codes, count, out, [](vf v) { return v; }, [](float v) { return v; });
+}
+
 /// bfloat16: the lower half is rounded away by an integer addition.
+inline vi round_to_bf16(vf v) noexcept {
+    const vi pattern = bits(v);
+    return shr<16>(pattern + splat(0x7FFF) + (shr<16>(pattern) & splat(1)));
+}
 inline void encode_halves(bf16, const float* x, std::size_t count, std::uint16_t* codes) noexcept {
     std::size_t i = 0;
-    for (; i + lanes <= count; i += lanes) {
-        const vi pattern = bits(load(x + i));
-        const vi rounded = shr<16>(pattern + splat(0x7FFF) + (shr<16>(pattern) & splat(1)));
-        const vi quiet = (shr<16>(pattern) & splat(0x8000)) | splat(0x7FC0);
-        const vm nan = (pattern & splat(0x7FFFFFFF)) > splat(0x7F800000);
-        store_u16(codes + i, select(nan, quiet, rounded));
+    for (; i + 4 * lanes <= count; i += 4 * lanes) {
+        const vf a = load(x + i), b = load(x + i + lanes), c = load(x + i + 2 * lanes), d = load(x + i + 3 * lanes);
+        if (any_nan(a, b) || any_nan(c, d)) {
+            for (std::size_t k = i; k < i + 4 * lanes; ++k) {
+                codes[k] = bf16::encode(x[k]);
+            }
+        } else {
+            store_u16(codes + i, round_to_bf16(a), round_to_bf16(b));
+            store_u16(codes + i + 2 * lanes, round_to_bf16(c), round_to_bf16(d));
+        }
     }
     for (; i < count; ++i) {
         codes[i] = bf16::encode(x[i]);
@@ -217,6 +291,7 @@ inline void encode_halves(bf16, const float* x, std::size_t count, std::uint16_t
 }
 inline void decode_halves(bf16, const std::uint16_t* codes, std::size_t count, float* out) noexcept {
     std::size_t i = 0;
+    TERSOR_UNROLL
     for (; i + lanes <= count; i += lanes) {
         store(out + i, as_float(shl<16>(load_u16(codes + i))));
     }
@@ -229,6 +304,7 @@ inline void decode_halves(bf16, const std::uint16_t* codes, std::size_t count, f
 inline void encode_halves(fp16, const float* x, std::size_t count, std::uint16_t* codes) noexcept {
     std::size_t i = 0;
     if constexpr (has_half_conversion) {
+        TERSOR_UNROLL
         for (; i + lanes <= count; i += lanes) {
             store_half(codes + i, load(x + i));
         }
@@ -240,6 +316,7 @@ inline void encode_halves(fp16, const float* x, std::size_t count, std::uint16_t
 inline void decode_halves(fp16, const std::uint16_t* codes, std::size_t count, float* out) noexcept {
     std::size_t i = 0;
     if constexpr (has_half_conversion) {
+        TERSOR_UNROLL
         for (; i + lanes <= count; i += lanes) {
             store(out + i, load_half(codes + i));
         }

@@ -11,8 +11,10 @@
 #include "tersor/core/error.hpp"
 #include "tersor/formats/format.hpp"
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <span>
 #include <string>
@@ -37,24 +39,60 @@ namespace tersor::inline v0 {
 
 namespace detail {
 
+inline std::uint64_t load_word(const std::uint8_t* bytes) noexcept {
+    std::uint64_t word;
+    std::memcpy(&word, bytes, sizeof word);
+    return std::endian::native == std::endian::little ? word : __builtin_bswap64(word);
+}
+inline void store_word(std::uint64_t word, std::uint8_t* bytes) noexcept {
+    word = std::endian::native == std::endian::little ? word : __builtin_bswap64(word);
+    std::memcpy(bytes, &word, sizeof word);
+}
+
+// A mask of `Width` low bits in each field of `Field` bits.
+template <int Width, int Field>
+constexpr std::uint64_t field_mask() noexcept {
+    std::uint64_t mask = 0;
+    for (int at = 0; at < 64; at += Field) {
+        mask |= ((std::uint64_t{1} << Width) - 1) << at;
+    }
+    return mask;
+}
+
+// Eight codes, one in each byte of a word, to 8 * Bits bits: neighbours are joined to pairs, fours and the eight.
+template <int Bits>
+constexpr std::uint64_t join_codes(std::uint64_t word) noexcept {
+    word &= field_mask<Bits, 8>();
+    word = (word | word >> (8 - Bits)) & field_mask<2 * Bits, 16>();
+    word = (word | word >> (16 - 2 * Bits)) & field_mask<4 * Bits, 32>();
+    return (word & 0xFFFFFFFFu) | word >> 32 << (4 * Bits);
+}
+
+// The opposite: 8 * Bits bits to eight bytes.
+template <int Bits>
+constexpr std::uint64_t split_codes(std::uint64_t word) noexcept {
+    constexpr std::uint64_t four = (std::uint64_t{1} << (4 * Bits)) - 1;
+    word = (word & four) | (word >> (4 * Bits) & four) << 32;
+    word = (word | word << (16 - 2 * Bits)) & field_mask<2 * Bits, 16>();
+    return (word | word << (8 - Bits)) & field_mask<Bits, 8>();
+}
+
 template <int Bits>
 void pack_stream(const std::uint8_t* codes, std::size_t count, std::uint8_t* out) noexcept {
-    constexpr unsigned mask = (1u << Bits) - 1u;
+    // Whole words are stored while they fit: the next one overwrites what is too much.
+    for (; count * Bits >= 64; count -= 8, codes += 8, out += Bits) {
+        store_word(join_codes<Bits>(load_word(codes)), out);
+    }
+    std::uint8_t joined[8];
     for (; count >= 8; count -= 8, codes += 8, out += Bits) {
-        std::uint64_t word = 0;
-        for (int i = 0; i < 8; ++i) {
-            word |= static_cast<std::uint64_t>(codes[i] & mask) << (i * Bits);
-        }
-        for (int i = 0; i < Bits; ++i) {
-            out[i] = static_cast<std::uint8_t>(word >> (8 * i));
-        }
+        store_word(join_codes<Bits>(load_word(codes)), joined);
+        std::memcpy(out, joined, Bits);
     }
-    std::uint64_t word = 0;
-    for (std::size_t i = 0; i < count; ++i) {
-        word |= static_cast<std::uint64_t>(codes[i] & mask) << (i * Bits);
-    }
-    for (std::size_t i = 0; i * 8 < count * Bits; ++i) {
-        out[i] = static_cast<std::uint8_t>(word >> (8 * i));
+    if (count > 0) {
+        std::uint8_t last[8] = {};
+        std::memcpy(last, codes, count);
+        store_word(join_codes<Bits>(load_word(last)), joined);
+        std::memcpy(out, joined, (count * Bits + 7) / 8);
     }
 }
 
@@ -67,21 +105,26 @@ constexpr std::uint8_t extended(std::uint64_t code) noexcept {
 
 template <int Bits, bool Signed>
 void unpack_stream(const std::uint8_t* packed, std::size_t count, std::uint8_t* codes) noexcept {
-    for (; count >= 8; count -= 8, codes += 8, packed += Bits) {
-        std::uint64_t word = 0;
-        for (int i = 0; i < Bits; ++i) {
-            word |= static_cast<std::uint64_t>(packed[i]) << (8 * i);
+    const auto split = [](std::uint64_t word, std::uint8_t* to) {
+        word = split_codes<Bits>(word);
+        if constexpr (Signed && Bits < 8) {
+            // A sign times 2^(9 - Bits) - 2 is that sign in all higher bits of its byte.
+            constexpr std::uint64_t sign = field_mask<1, 8>() << (Bits - 1);
+            word |= (word & sign) * ((std::uint64_t{1} << (9 - Bits)) - 2);
         }
-        for (int i = 0; i < 8; ++i) {
-            codes[i] = extended<Bits, Signed>(word >> (i * Bits));
-        }
+        store_word(word, to);
+    };
+    // Whole words are loaded while there are that many bytes left.
+    for (; count * Bits >= 64; count -= 8, codes += 8, packed += Bits) {
+        split(load_word(packed), codes);
     }
-    std::uint64_t word = 0;
-    for (std::size_t i = 0; i * 8 < count * Bits; ++i) {
-        word |= static_cast<std::uint64_t>(packed[i]) << (8 * i);
-    }
-    for (std::size_t i = 0; i < count; ++i) {
-        codes[i] = extended<Bits, Signed>(word >> (i * Bits));
+    std::uint8_t bytes[8] = {}, last[8];
+    for (; count > 0; codes += 8, packed += Bits) {
+        const std::size_t now = count < 8 ? count : 8;
+        std::memcpy(bytes, packed, (now * Bits + 7) / 8);
+        split(load_word(bytes), last);
+        std::memcpy(codes, last, now);
+        count -= now;
     }
 }
 

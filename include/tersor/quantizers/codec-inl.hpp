@@ -252,7 +252,8 @@ struct group_coder {
                 const vi mask = splat(0x7FFFFFFF);
                 largest = max(max(largest, max(bits(a) & mask, bits(b) & mask)), max(bits(c) & mask, bits(d) & mask));
             }
-            coder.store(codes, sa, sb, sc, sd);
+            // A value that is not finite gives a wrong code here; it is found by its magnitude.
+            coder.store_finite(codes, sa, sb, sc, sd);
         }
     }
     /// Whether every value so far was within reach; one that was not may have the wrong code or may not be finite.
@@ -486,8 +487,11 @@ void decode_nibbles(const Q& q, const std::uint8_t* packed, std::size_t count, s
             table = plain - static_cast<float>(q.zero_code(*p));
         }
         table = table * q.scale(*p);
+        // Groups of odd size begin in the middle of a byte now and then.
+        const std::size_t vectors = start % 2 == 0 ? (end - start) / lanes : 0;
         std::size_t i = start;
-        for (; start % 2 == 0 && i + lanes <= end; i += lanes) {
+        TERSOR_UNROLL
+        for (std::size_t k = 0; k < vectors; ++k, i += lanes) {
             const vf v = lookup(table, load_nibbles<is_high_nibble_first<format>>(packed + i / 2));
             if constexpr (Stream) {
                 stream(out + i, v);
@@ -506,33 +510,23 @@ template <class Q, bool Stream>
 void decode_groups(const Q& q, const std::uint8_t* codes, std::size_t count, std::size_t group, std::size_t first_size,
                    const typename Q::parameters* p, float* out) noexcept {
     using code = typename Q::format::code_type;
-    const format_lanes<typename Q::format> coder(format_of(q));
     std::size_t size = first_size;
     for (std::size_t start = 0; start < count; start += size, size = group, ++p) {
-        const std::size_t end = count - start < size ? count : start + size;
-        std::size_t i = start;
-        if constexpr (scaled_quantizer<Q> || affine_quantizer<Q>) {
-            const vf scale = splat(q.scale(*p));
-            vi zero = splat(0);
-            if constexpr (affine_quantizer<Q>) {
-                zero = splat(std::int32_t(q.zero_code(*p)));
+        const std::size_t end = count - start < size ? count : start + size, now = end - start;
+        if constexpr (affine_quantizer<Q>) {
+            const float scale = q.scale(*p), zero = static_cast<float>(q.zero_code(*p));
+            const vf scales = splat(scale), zeros = splat(zero);
+            decode_each<Stream>(format_of(q), codes + start, now, out + start,
+                                [&](vf v) { return (v - zeros) * scales; }, [&](float v) { return (v - zero) * scale; });
+        } else if constexpr (scaled_quantizer<Q>) {
+            const float scale = q.scale(*p);
+            const vf scales = splat(scale);
+            decode_each<Stream>(format_of(q), codes + start, now, out + start, [&](vf v) { return v * scales; },
+                                [&](float v) { return v * scale; });
+        } else {
+            for (std::size_t i = start; i < end; ++i) {
+                out[i] = q.decode(static_cast<code>(codes[i]), *p);
             }
-            for (; i + lanes <= end; i += lanes) {
-                vf v;
-                if constexpr (affine_quantizer<Q>) {
-                    v = convert(coder.widen(codes + i) - zero) * scale;
-                } else {
-                    v = coder.decode(codes + i) * scale;
-                }
-                if constexpr (Stream) {
-                    stream(out + i, v);
-                } else {
-                    store(out + i, v);
-                }
-            }
-        }
-        for (; i < end; ++i) {
-            out[i] = q.decode(static_cast<code>(codes[i]), *p);
         }
     }
 }

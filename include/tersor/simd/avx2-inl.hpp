@@ -90,6 +90,14 @@ inline std::int32_t reduce_max(vi v) noexcept {
     return _mm_cvtsi128_si32(_mm_max_epi32(m, _mm_shuffle_epi32(m, 0xB1)));
 }
 
+template <unsigned Mask, unsigned Largest>
+inline bool are_bytes_within(const std::uint8_t* p) noexcept {
+    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    const __m256i masked = _mm256_and_si256(bytes, _mm256_set1_epi8(static_cast<char>(Mask)));
+    return _mm256_movemask_epi8(_mm256_cmpgt_epi8(masked, _mm256_set1_epi8(static_cast<char>(Largest)))) == 0;
+}
+inline bool any_nan(vf a, vf b) noexcept { return _mm256_movemask_ps(_mm256_cmp_ps(a.r, b.r, _CMP_UNORD_Q)) != 0; }
+
 inline vi load_u8(const std::uint8_t* p) noexcept {
     return {_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)))};
 }
@@ -99,10 +107,10 @@ inline vi load_i8(const std::int8_t* p) noexcept {
 inline vi load_u16(const std::uint16_t* p) noexcept {
     return {_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
 }
-inline void store_u16(std::uint16_t* p, vi v) noexcept {
-    const __m256i low = _mm256_and_si256(v.r, _mm256_set1_epi32(0xFFFF));
-    const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, low), 0x08);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(packed));
+inline void store_u16(std::uint16_t* p, vi a, vi b) noexcept {
+    const __m256i low = _mm256_set1_epi32(0xFFFF);
+    const __m256i packed = _mm256_packus_epi32(_mm256_and_si256(a.r, low), _mm256_and_si256(b.r, low));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permute4x64_epi64(packed, 0xD8));
 }
 inline void store_u8(std::uint8_t* p, vi a, vi b, vi c, vi d) noexcept {
     // The packs work within 128-bit halves: the last permutation puts the groups of four back in order.

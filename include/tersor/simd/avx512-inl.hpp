@@ -89,6 +89,13 @@ inline void reduce_max(std::int32_t* out, vi a, vi b, vi c, vi d) noexcept {
 }
 inline std::int32_t reduce_max(vi v) noexcept { return _mm512_reduce_max_epi32(v.r); }
 
+template <unsigned Mask, unsigned Largest>
+inline bool are_bytes_within(const std::uint8_t* p) noexcept {
+    const __m512i masked = _mm512_and_si512(_mm512_loadu_si512(p), _mm512_set1_epi8(static_cast<char>(Mask)));
+    return _mm512_cmpgt_epi8_mask(masked, _mm512_set1_epi8(static_cast<char>(Largest))) == 0;
+}
+inline bool any_nan(vf a, vf b) noexcept { return _mm512_cmp_ps_mask(a.r, b.r, _CMP_UNORD_Q) != 0; }
+
 inline vi load_u8(const std::uint8_t* p) noexcept {
     return {_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
 }
@@ -98,8 +105,11 @@ inline vi load_i8(const std::int8_t* p) noexcept {
 inline vi load_u16(const std::uint16_t* p) noexcept {
     return {_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
 }
-inline void store_u16(std::uint16_t* p, vi v) noexcept {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(v.r));
+inline void store_u16(std::uint16_t* p, vi a, vi b) noexcept {
+    const __m512i low = _mm512_set1_epi32(0xFFFF);
+    const __m512i packed = _mm512_packus_epi32(_mm512_and_si512(a.r, low), _mm512_and_si512(b.r, low));
+    const __m512i order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+    _mm512_storeu_si512(p, _mm512_permutexvar_epi64(order, packed));
 }
 inline void store_u8(std::uint8_t* p, vi a, vi b, vi c, vi d) noexcept {
     const vi all[4] = {a, b, c, d};

@@ -103,12 +103,28 @@ inline std::int32_t reduce_max(vi v) noexcept {
     return a > b ? a : b;
 }
 
+/// Whether (byte & Mask) <= Largest for all of 4 * lanes bytes; Mask is at most 127.
+template <unsigned Mask, unsigned Largest>
+inline bool are_bytes_within(const std::uint8_t* p) noexcept {
+    unsigned beyond = 0;
+    for (std::size_t i = 0; i < 4 * lanes; ++i) {
+        beyond |= (p[i] & Mask) > Largest;
+    }
+    return beyond == 0;
+}
+/// Whether a or b has a NaN.
+inline bool any_nan(vf a, vf b) noexcept {
+    return any({(bits(a).r & 0x7FFFFFFF) > 0x7F800000}) || any({(bits(b).r & 0x7FFFFFFF) > 0x7F800000});
+}
+
 inline vi load_u8(const std::uint8_t* p) noexcept { return {raw_int{p[0], p[1], p[2], p[3]}}; }
 inline vi load_i8(const std::int8_t* p) noexcept { return {raw_int{p[0], p[1], p[2], p[3]}}; }
 inline vi load_u16(const std::uint16_t* p) noexcept { return {raw_int{p[0], p[1], p[2], p[3]}}; }
-inline void store_u16(std::uint16_t* p, vi v) noexcept {
+/// Stores the low halves of 2 * lanes integers.
+inline void store_u16(std::uint16_t* p, vi a, vi b) noexcept {
     for (int i = 0; i < 4; ++i) {
-        p[i] = static_cast<std::uint16_t>(v.r[i]);
+        p[i] = static_cast<std::uint16_t>(a.r[i]);
+        p[4 + i] = static_cast<std::uint16_t>(b.r[i]);
     }
 }
 /// Stores the low bytes of 4 * lanes integers.
