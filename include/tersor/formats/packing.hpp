@@ -54,27 +54,33 @@ template <int Width, int Field>
 constexpr std::uint64_t field_mask() noexcept {
     std::uint64_t mask = 0;
     for (int at = 0; at < 64; at += Field) {
-        mask |= ((std::uint64_t{1} << Width) - 1) << at;
+        mask |= (~std::uint64_t{0} >> (64 - Width)) << at;
     }
     return mask;
+}
+
+// In each field of 2 * Field bits: the Width low bits of both halves, moved together; and back apart.
+template <int Width, int Field>
+constexpr std::uint64_t join_halves(std::uint64_t word) noexcept {
+    constexpr std::uint64_t low = field_mask<Width, 2 * Field>();
+    return (word & low) | (word >> (Field - Width) & low << Width);
+}
+template <int Width, int Field>
+constexpr std::uint64_t split_halves(std::uint64_t word) noexcept {
+    constexpr std::uint64_t low = field_mask<Width, 2 * Field>();
+    return (word & low) | (word & low << Width) << (Field - Width);
 }
 
 // Eight codes, one in each byte of a word, to 8 * Bits bits: neighbours are joined to pairs, fours and the eight.
 template <int Bits>
 constexpr std::uint64_t join_codes(std::uint64_t word) noexcept {
-    word &= field_mask<Bits, 8>();
-    word = (word | word >> (8 - Bits)) & field_mask<2 * Bits, 16>();
-    word = (word | word >> (16 - 2 * Bits)) & field_mask<4 * Bits, 32>();
-    return (word & 0xFFFFFFFFu) | word >> 32 << (4 * Bits);
+    return join_halves<4 * Bits, 32>(join_halves<2 * Bits, 16>(join_halves<Bits, 8>(word)));
 }
 
 // The opposite: 8 * Bits bits to eight bytes.
 template <int Bits>
 constexpr std::uint64_t split_codes(std::uint64_t word) noexcept {
-    constexpr std::uint64_t four = (std::uint64_t{1} << (4 * Bits)) - 1;
-    word = (word & four) | (word >> (4 * Bits) & four) << 32;
-    word = (word | word << (16 - 2 * Bits)) & field_mask<2 * Bits, 16>();
-    return (word | word << (8 - Bits)) & field_mask<Bits, 8>();
+    return split_halves<Bits, 8>(split_halves<2 * Bits, 16>(split_halves<4 * Bits, 32>(word)));
 }
 
 template <int Bits>
