@@ -27,7 +27,6 @@ struct sign_of_first {
     parameters fit(std::span<const float> values, std::span<const float>) const { return {std::fabs(values[0])}; }
     std::int8_t encode(float value, parameters) const { return value < 0.0f ? std::int8_t{-1} : std::int8_t{1}; }
     float decode(std::int8_t code, parameters p) const { return static_cast<float>(code) * p.magnitude; }
-    friend bool operator==(const sign_of_first&, const sign_of_first&) = default;
 };
 
 TEST(Blockwise, ChangesTheGroupAndNothingElse) {
