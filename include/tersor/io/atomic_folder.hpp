@@ -7,9 +7,10 @@
 #include "tersor/core/error.hpp"
 #include "tersor/io/posix.hpp"
 #include "tersor/io/replace.hpp"
+#include "tersor/io/sorted_order.hpp"
 
-#include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <dirent.h>
 #include <fcntl.h>
 #include <initializer_list>
@@ -50,8 +51,13 @@ struct folder_entry {
     if (errno != 0) {
         detail::raise_io("cannot list", path, errno);
     }
-    std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
-    return entries;
+    std::vector<folder_entry> sorted;
+    sorted.reserve(entries.size());
+    for (const std::size_t i : detail::sorted_by_name(
+             entries.size(), [&entries](std::size_t e) -> std::string_view { return entries[e].name; })) {
+        sorted.push_back(std::move(entries[i]));
+    }
+    return sorted;
 }
 
 namespace detail {

@@ -11,34 +11,18 @@
 #include "tersor/io/json_text.hpp"
 #include "tersor/io/json_value.hpp"
 #include "tersor/io/quote.hpp"
+#include "tersor/io/sorted_order.hpp"
 
-#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 namespace tersor::inline v0::json {
 
 namespace detail {
-
-/// Calls `refuse(name)` if two members have that name.
-template <class Refuse>
-void refuse_repeated_name(const object& members, Refuse&& refuse) {
-    std::vector<std::string_view> names;
-    names.reserve(members.size());
-    for (const member& m : members) {
-        names.emplace_back(m.name);
-    }
-    std::sort(names.begin(), names.end());
-    const auto twice = std::adjacent_find(names.begin(), names.end());
-    if (twice != names.end()) {
-        refuse(*twice);
-    }
-}
 
 inline value read_value(cursor& text) {
     switch (text.peek()) {
@@ -72,48 +56,15 @@ inline value read_value(cursor& text) {
             value content = read_value(text);
             members.push_back({std::move(name), std::move(content)});
         });
-        refuse_repeated_name(members, [&text](std::string_view name) {
-            text.fail("the object that ends here has two members " + tersor::detail::quote_name(name));
-        });
+        const auto name_of = [&members](std::size_t i) -> std::string_view { return members[i].name; };
+        const auto order = tersor::detail::sorted_by_name(members.size(), name_of);
+        if (const std::size_t i = tersor::detail::find_repeated(order, name_of); i != order.size()) {
+            text.fail("the object that ends here has two members " + tersor::detail::quote_name(name_of(order[i])));
+        }
         return members;
     }
     }
     return nullptr;
-}
-
-inline void write_string(std::string& out, std::string_view text) {
-    constexpr char digits[] = "0123456789abcdef";
-    constexpr std::string_view named = "\b\t\n\f\r\"\\";
-    constexpr std::string_view names = "btnfr\"\\";
-    out += '"';
-    for (std::size_t i = 0; i < text.size();) {
-        std::size_t end = i;
-        while (end < text.size() && text[end] >= 0x20 && text[end] < 0x7F && text[end] != '"' && text[end] != '\\') {
-            ++end;
-        }
-        if (end != i) {
-            out += text.substr(i, end - i);
-            i = end;
-            continue;
-        }
-        const auto byte = static_cast<unsigned char>(text[i]);
-        std::size_t length = 1;
-        if (const std::size_t n = named.find(text[i]); n != std::string_view::npos) {
-            out += '\\';
-            out += names[n];
-        } else if (byte < 0x20) {
-            out += "\\u00";
-            out += digits[byte >> 4];
-            out += digits[byte & 15];
-        } else if (length = utf8_length(text.substr(i, 4)); length != 0) {
-            out += text.substr(i, length);
-        } else {
-            raise(error_code::invalid_argument,
-                  "a JSON string must be valid UTF-8; this one is not at its byte " + std::to_string(i));
-        }
-        i += length;
-    }
-    out += '"';
 }
 
 inline void write_double(std::string& out, double real) {

@@ -3,8 +3,11 @@
 
 // The characters of JSON: UTF-8 (Unicode 15, table 3-7), and the size of a number that no double holds.
 
+#include "tersor/core/error.hpp"
+
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace tersor::inline v0::json::detail {
@@ -77,6 +80,42 @@ void append_utf8(std::uint32_t point, Append&& append) {
     const auto shift =
         first < point ? static_cast<std::int64_t>(point - first) : -static_cast<std::int64_t>(first - point - 1);
     return (negative ? -exponent : exponent) + shift < 0;
+}
+
+/// Appends a string in quotes with the escapes that it needs; invalid_argument if it is not valid UTF-8.
+inline void write_string(std::string& out, std::string_view text) {
+    constexpr char digits[] = "0123456789abcdef";
+    constexpr std::string_view named = "\b\t\n\f\r\"\\";
+    constexpr std::string_view names = "btnfr\"\\";
+    out += '"';
+    for (std::size_t i = 0; i < text.size();) {
+        std::size_t end = i;
+        while (end < text.size() && text[end] >= 0x20 && text[end] < 0x7F && text[end] != '"' && text[end] != '\\') {
+            ++end;
+        }
+        if (end != i) {
+            out += text.substr(i, end - i);
+            i = end;
+            continue;
+        }
+        const auto byte = static_cast<unsigned char>(text[i]);
+        std::size_t length = 1;
+        if (const std::size_t n = named.find(text[i]); n != std::string_view::npos) {
+            out += '\\';
+            out += names[n];
+        } else if (byte < 0x20) {
+            out += "\\u00";
+            out += digits[byte >> 4];
+            out += digits[byte & 15];
+        } else if (length = utf8_length(text.substr(i, 4)); length != 0) {
+            out += text.substr(i, length);
+        } else {
+            raise(error_code::invalid_argument,
+                  "a JSON string must be valid UTF-8; this one is not at its byte " + std::to_string(i));
+        }
+        i += length;
+    }
+    out += '"';
 }
 
 } // namespace tersor::inline v0::json::detail

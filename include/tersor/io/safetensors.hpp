@@ -7,10 +7,9 @@
 #include "tersor/io/mapped_file.hpp"
 #include "tersor/io/quote.hpp"
 #include "tersor/io/safetensors_header.hpp"
+#include "tersor/io/sorted_order.hpp"
 
-#include <algorithm>
 #include <cstddef>
-#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -44,13 +43,9 @@ public:
 
     /// The tensor of that name, or null.
     [[nodiscard]] const safetensors_tensor* find(std::string_view name) const noexcept {
-        const auto place =
-            std::lower_bound(header_.by_name.begin(), header_.by_name.end(), name,
-                             [this](std::uint32_t i, std::string_view key) { return header_.tensors[i].name < key; });
-        if (place == header_.by_name.end() || header_.tensors[*place].name != name) {
-            return nullptr;
-        }
-        return &header_.tensors[*place];
+        const auto name_of = [this](std::size_t i) -> std::string_view { return header_.tensors[i].name; };
+        const std::size_t place = detail::find_sorted(header_.by_name, name, name_of);
+        return place == header_.by_name.size() ? nullptr : &header_.tensors[header_.by_name[place]];
     }
 
     /// The tensor of that name; invalid_argument if there is none.

@@ -12,8 +12,8 @@
 #include "tersor/io/json_cursor.hpp"
 #include "tersor/io/quote.hpp"
 #include "tersor/io/safetensors_tensor.hpp"
+#include "tersor/io/sorted_order.hpp"
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -29,20 +29,11 @@ inline constexpr std::uint64_t safetensors_header_limit = 100'000'000;
 
 namespace detail {
 
-/// Raises corrupt_file if two of the sorted names are equal.
-inline void refuse_duplicate(std::span<const std::string_view> sorted, std::string_view source, const char* what) {
-    const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
-    if (twice != sorted.end()) {
-        raise(error_code::corrupt_file,
-              std::string(source) + ": " + what + " " + quote_name(*twice) + " appears twice");
-    }
-}
-
 /// A parsed header: tensors in the order of their data, and an index into them sorted by name.
 struct safetensors_header {
     safetensors_metadata metadata;
     std::vector<safetensors_tensor> tensors;
-    std::vector<std::uint32_t> by_name;
+    std::vector<std::size_t> by_name;
 };
 
 class safetensors_header_parser {
@@ -63,12 +54,10 @@ public:
             }
         });
         json_.finish();
-        // equal offsets only for tensors without data: keep the header's order among them
-        std::stable_sort(header.tensors.begin(), header.tensors.end(), [](const auto& a, const auto& b) {
-            return a.offset != b.offset ? a.offset < b.offset : a.data.size() < b.data.size();
-        });
+        sort_by_offset(header.tensors);
         check_coverage(header.tensors);
-        index_names(header);
+        header.by_name = index_names(header.tensors.size(), "tensor",
+                                     [&](std::size_t i) -> std::string_view { return header.tensors[i].name; });
         return header;
     }
 
@@ -210,28 +199,32 @@ private:
             std::string text = json_.read_string();
             metadata.emplace_back(std::move(key), std::move(text));
         });
-        std::vector<std::string_view> names;
-        names.reserve(metadata.size());
-        for (const auto& entry : metadata) {
-            names.emplace_back(entry.first);
-        }
-        std::sort(names.begin(), names.end());
-        refuse_duplicate(names, source_, "the metadata key");
+        static_cast<void>(index_names(metadata.size(), "the metadata key",
+                                      [&](std::size_t i) -> std::string_view { return metadata[i].first; }));
     }
 
-    void index_names(safetensors_header& header) const {
-        const auto& tensors = header.tensors;
-        header.by_name.resize(tensors.size());
-        for (std::size_t i = 0; i < tensors.size(); ++i) {
-            header.by_name[i] = static_cast<std::uint32_t>(i);
+    static void sort_by_offset(std::vector<safetensors_tensor>& tensors) {
+        // equal offsets and sizes only for tensors without data: they keep the header's order
+        const auto order = sorted_order(tensors.size(), [&tensors](std::size_t i, std::size_t j) {
+            const safetensors_tensor& a = tensors[i];
+            const safetensors_tensor& b = tensors[j];
+            return a.offset != b.offset ? a.offset < b.offset : a.data.size() < b.data.size();
+        });
+        std::vector<safetensors_tensor> sorted;
+        sorted.reserve(tensors.size());
+        for (const std::size_t i : order) {
+            sorted.push_back(std::move(tensors[i]));
         }
-        std::sort(header.by_name.begin(), header.by_name.end(),
-                  [&](std::uint32_t a, std::uint32_t b) { return tensors[a].name < tensors[b].name; });
-        for (std::size_t i = 1; i < header.by_name.size(); ++i) {
-            if (tensors[header.by_name[i - 1]].name == tensors[header.by_name[i]].name) {
-                corrupt("tensor " + quote_name(tensors[header.by_name[i]].name) + " appears twice");
-            }
+        tensors = std::move(sorted);
+    }
+
+    template <class NameOf>
+    std::vector<std::size_t> index_names(std::size_t count, const char* what, const NameOf& name_of) const {
+        std::vector<std::size_t> order = sorted_by_name(count, name_of);
+        if (const std::size_t i = find_repeated(order, name_of); i != order.size()) {
+            corrupt(std::string(what) + " " + quote_name(name_of(order[i])) + " appears twice");
         }
+        return order;
     }
 
     std::span<const std::byte> file_;

@@ -8,12 +8,12 @@
 // tensor of whole bytes is then aligned for its type.
 
 #include "tersor/core/error.hpp"
-#include "tersor/io/json.hpp"
+#include "tersor/io/json_text.hpp"
 #include "tersor/io/quote.hpp"
 #include "tersor/io/safetensors_header.hpp"
 #include "tersor/io/safetensors_tensor.hpp"
+#include "tersor/io/sorted_order.hpp"
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -55,6 +55,10 @@ struct safetensors_declaration {
 
 /// A planned file.
 class safetensors_layout {
+    [[nodiscard]] auto name_of() const noexcept {
+        return [this](std::size_t i) -> std::string_view { return entries_[i].tensor.name; };
+    }
+
 public:
     /// A tensor with its place: `offset` counts from the start of the file.
     struct entry {
@@ -68,16 +72,15 @@ public:
     /// Plans a file; invalid_argument for a tensor that the format cannot hold, a name given twice or not in UTF-8.
     explicit safetensors_layout(std::vector<safetensors_declaration> tensors, const safetensors_metadata& metadata = {},
                                 tensor_order order = tensor_order::reference) {
+        std::vector<std::size_t> places = detail::sorted_order(tensors.size(), [&](std::size_t i, std::size_t j) {
+            const safetensors_declaration& a = tensors[i];
+            const safetensors_declaration& b = tensors[j];
+            return order == tensor_order::reference && (a.dtype != b.dtype ? a.dtype > b.dtype : a.name < b.name);
+        });
         entries_.reserve(tensors.size());
-        for (safetensors_declaration& tensor : tensors) {
-            const std::uint64_t bytes = bytes_of(tensor);
-            entries_.push_back({std::move(tensor), 0, bytes});
-        }
-        if (order == tensor_order::reference) {
-            std::sort(entries_.begin(), entries_.end(), [](const entry& a, const entry& b) {
-                return a.tensor.dtype != b.tensor.dtype ? a.tensor.dtype > b.tensor.dtype
-                                                        : a.tensor.name < b.tensor.name;
-            });
+        for (const std::size_t i : places) {
+            const std::uint64_t bytes = bytes_of(tensors[i]);
+            entries_.push_back({std::move(tensors[i]), 0, bytes});
         }
         index_names();
         write_header(metadata);
@@ -86,7 +89,7 @@ public:
             e.offset = offset;
             offset += e.bytes;
             if (offset > static_cast<std::uint64_t>(INT64_MAX)) {
-                raise(error_code::invalid_argument, "the tensors take more than 2^63 - 1 bytes in all");
+                refuse("the tensors take more than 2^63 - 1 bytes in all");
             }
         }
         size_ = offset;
@@ -97,10 +100,8 @@ public:
 
     /// The position of that tensor among entries(), or entries().size().
     [[nodiscard]] std::size_t find(std::string_view name) const noexcept {
-        const auto place = std::lower_bound(by_name_.begin(), by_name_.end(), name, [this](std::size_t i, auto key) {
-            return std::string_view(entries_[i].tensor.name) < key;
-        });
-        return place != by_name_.end() && entries_[*place].tensor.name == name ? *place : entries_.size();
+        const std::size_t place = detail::find_sorted(by_name_, name, name_of());
+        return place == by_name_.size() ? entries_.size() : by_name_[place];
     }
 
     /// The first bytes of the file: the header's length, the header, its padding.
@@ -109,57 +110,59 @@ public:
     [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
 
 private:
+    [[noreturn]] static void refuse(const std::string& message) { raise(error_code::invalid_argument, message); }
+
     void index_names() {
-        by_name_.resize(entries_.size());
-        for (std::size_t i = 0; i < by_name_.size(); ++i) {
-            by_name_[i] = i;
+        by_name_ = detail::sorted_by_name(entries_.size(), name_of());
+        if (const std::size_t i = detail::find_repeated(by_name_, name_of()); i != by_name_.size()) {
+            refuse("two tensors named " + detail::quote_name(name_of()(by_name_[i])));
         }
-        std::sort(by_name_.begin(), by_name_.end(),
-                  [this](std::size_t a, std::size_t b) { return entries_[a].tensor.name < entries_[b].tensor.name; });
-        for (std::size_t i = 0; i < by_name_.size(); ++i) {
-            const std::string& name = entries_[by_name_[i]].tensor.name;
-            if (i > 0 && entries_[by_name_[i - 1]].tensor.name == name) {
-                raise(error_code::invalid_argument, "two tensors named " + detail::quote_name(name));
-            }
-            if (name == "__metadata__") {
-                raise(error_code::invalid_argument, "a tensor cannot be named '__metadata__'");
-            }
+        if (find("__metadata__") != entries_.size()) {
+            refuse("a tensor cannot be named '__metadata__'");
         }
+    }
+
+    void write_metadata(const safetensors_metadata& metadata) {
+        const auto key_of = [&](std::size_t i) -> std::string_view { return metadata[i].first; };
+        const auto order = detail::sorted_by_name(metadata.size(), key_of);
+        if (const std::size_t i = detail::find_repeated(order, key_of); i != order.size()) {
+            refuse("two metadata strings named " + detail::quote_name(key_of(order[i])));
+        }
+        header_ += "\"__metadata__\":{";
+        for (const auto& [key, text] : metadata) {
+            header_ += header_.back() == '{' ? "" : ",";
+            json::detail::write_string(header_, key);
+            header_ += ':';
+            json::detail::write_string(header_, text);
+        }
+        header_ += '}';
     }
 
     void write_header(const safetensors_metadata& metadata) {
         header_.assign(8, '\0');
         header_ += '{';
         if (!metadata.empty()) {
-            json::object members;
-            for (const auto& [key, text] : metadata) {
-                members.push_back({key, text});
-            }
-            const json::value strings(std::move(members));
-            json::detail::refuse_repeated_name(strings.as_object(), [](std::string_view key) {
-                raise(error_code::invalid_argument, "two metadata strings named " + detail::quote_name(key));
-            });
-            header_ += "\"__metadata__\":" + json::write(strings);
+            write_metadata(metadata);
         }
         std::uint64_t begin = 0;
         for (const entry& e : entries_) {
-            json::array shape(e.tensor.shape.begin(), e.tensor.shape.end());
-            json::object fields;
-            fields.push_back({"dtype", to_string(e.tensor.dtype)});
-            fields.push_back({"shape", std::move(shape)});
-            fields.push_back({"data_offsets", json::array{begin, begin + e.bytes}});
             header_ += header_.back() == '{' ? "" : ",";
             json::detail::write_string(header_, e.tensor.name);
-            header_ += ":" + json::write(std::move(fields));
+            header_ += ":{\"dtype\":\"";
+            header_ += to_string(e.tensor.dtype);
+            header_ += "\",\"shape\":[";
+            for (const std::int64_t extent : e.tensor.shape) {
+                header_ += (header_.back() == '[' ? "" : ",") + std::to_string(extent);
+            }
+            header_ += "],\"data_offsets\":[" + std::to_string(begin) + "," + std::to_string(begin + e.bytes) + "]}";
             begin += e.bytes;
         }
         header_ += '}';
         header_.append((8 - header_.size() % 8) % 8, ' ');
         const std::uint64_t length = header_.size() - 8;
         if (length > safetensors_header_limit) {
-            raise(error_code::invalid_argument, "a header of " + std::to_string(length) +
-                                                    " bytes, more than the format's limit of " +
-                                                    std::to_string(safetensors_header_limit));
+            refuse("a header of " + std::to_string(length) + " bytes, more than the format's limit of " +
+                   std::to_string(safetensors_header_limit));
         }
         for (std::size_t i = 0; i < 8; ++i) {
             header_[i] = static_cast<char>(static_cast<unsigned char>(length >> (8 * i)));

@@ -13,6 +13,7 @@
 #include "tersor/io/mapped_file.hpp"
 #include "tersor/io/quote.hpp"
 #include "tersor/io/safetensors.hpp"
+#include "tersor/io/sorted_order.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -37,11 +38,11 @@ namespace detail {
     return ::lstat(path.c_str(), &status) == 0;
 }
 
-/// The "weight_map" of an index: tensor name and file name, sorted by tensor name.
-[[nodiscard]] inline safetensors_metadata read_weight_map(const mapped_file& index) {
+/// The "weight_map" of an index: tensor name and file name.
+[[nodiscard]] inline safetensors_metadata read_weight_map(const mapped_file& list) {
     safetensors_metadata map;
     bool found = false;
-    json::cursor text(index.text(), index.path());
+    json::cursor text(list.text(), list.path());
     text.read_object([&](const std::string& key) {
         if (key != "weight_map") {
             return text.skip();
@@ -62,13 +63,12 @@ namespace detail {
     });
     text.finish();
     if (!found) {
-        raise(error_code::corrupt_file, index.path() + ": no 'weight_map'");
+        raise(error_code::corrupt_file, list.path() + ": no 'weight_map'");
     }
-    std::sort(map.begin(), map.end());
-    const auto twice =
-        std::adjacent_find(map.begin(), map.end(), [](const auto& a, const auto& b) { return a.first == b.first; });
-    if (twice != map.end()) {
-        raise(error_code::corrupt_file, index.path() + ": tensor " + quote_name(twice->first) + " appears twice");
+    const auto name_of = [&map](std::size_t i) -> std::string_view { return map[i].first; };
+    const auto order = sorted_by_name(map.size(), name_of);
+    if (const std::size_t i = find_repeated(order, name_of); i != order.size()) {
+        raise(error_code::corrupt_file, list.path() + ": tensor " + quote_name(name_of(order[i])) + " appears twice");
     }
     return map;
 }
@@ -100,6 +100,12 @@ public:
         std::size_t file = 0;
     };
 
+private:
+    [[nodiscard]] auto name_of() const noexcept {
+        return [this](std::size_t i) -> std::string_view { return entries_[i].tensor->name; };
+    }
+
+public:
     safetensors_model() = default;
 
     /// Opens a .safetensors file or a folder. io error if something cannot be read or the folder holds no weights;
@@ -127,10 +133,8 @@ public:
 
     /// The tensor of that name, or null.
     [[nodiscard]] const safetensors_tensor* find(std::string_view name) const noexcept {
-        const auto place =
-            std::lower_bound(by_name_.begin(), by_name_.end(), name,
-                             [](const safetensors_tensor* tensor, std::string_view key) { return tensor->name < key; });
-        return place != by_name_.end() && (*place)->name == name ? *place : nullptr;
+        const std::size_t place = detail::find_sorted(by_name_, name, name_of());
+        return place == by_name_.size() ? nullptr : entries_[by_name_[place]].tensor;
     }
 
     /// The tensor of that name; invalid_argument if there is none.
@@ -161,9 +165,9 @@ public:
 
 private:
     void open_folder() {
-        const std::string index = path_ + "/model.safetensors.index.json";
-        if (detail::name_exists(index)) {
-            return open_indexed(index);
+        const std::string list = path_ + "/model.safetensors.index.json";
+        if (detail::name_exists(list)) {
+            return open_listed(list);
         }
         std::vector<std::string> names;
         if (detail::name_exists(path_ + "/model.safetensors")) {
@@ -180,43 +184,32 @@ private:
             raise(error_code::io, "'" + path_ + "' holds no weights: no model.safetensors.index.json, " +
                                       "model.safetensors or model-*.safetensors");
         }
-        open_files(names);
-    }
-
-    void open_indexed(const std::string& index) {
-        const safetensors_metadata map = detail::read_weight_map(mapped_file(index));
-        std::vector<std::string> names;
-        for (const auto& [tensor, file] : map) {
-            names.push_back(file);
-        }
-        std::sort(names.begin(), names.end());
-        names.erase(std::unique(names.begin(), names.end()), names.end());
-        open_files(names);
-        for (const auto& [tensor, file] : map) {
-            const auto place = std::lower_bound(names.begin(), names.end(), file);
-            if (!files_[static_cast<std::size_t>(place - names.begin())].contains(tensor)) {
-                raise(error_code::corrupt_file,
-                      index + ": tensor " + detail::quote_name(tensor) + " is not in " + detail::quote_name(file));
-            }
-        }
-    }
-
-    void open_files(const std::vector<std::string>& names) {
         for (const std::string& name : names) {
             files_.push_back(safetensors_file::open(path_ + "/" + name));
         }
     }
 
-    void index_names() {
-        for (const entry& e : entries_) {
-            by_name_.push_back(e.tensor);
+    void open_listed(const std::string& list) {
+        const safetensors_metadata map = detail::read_weight_map(mapped_file(list));
+        const auto file_of = [&map](std::size_t i) -> std::string_view { return map[i].second; };
+        std::string_view opened;
+        for (const std::size_t i : detail::sorted_by_name(map.size(), file_of)) {
+            if (files_.empty() || opened != file_of(i)) {
+                opened = file_of(i);
+                files_.push_back(safetensors_file::open(path_ + "/" + std::string(opened)));
+            }
+            if (!files_.back().contains(map[i].first)) {
+                raise(error_code::corrupt_file, list + ": tensor " + detail::quote_name(map[i].first) + " is not in " +
+                                                    detail::quote_name(opened));
+            }
         }
-        std::sort(by_name_.begin(), by_name_.end(), [](auto* a, auto* b) { return a->name < b->name; });
-        const auto twice =
-            std::adjacent_find(by_name_.begin(), by_name_.end(), [](auto* a, auto* b) { return a->name == b->name; });
-        if (twice != by_name_.end()) {
+    }
+
+    void index_names() {
+        by_name_ = detail::sorted_by_name(entries_.size(), name_of());
+        if (const std::size_t i = detail::find_repeated(by_name_, name_of()); i != by_name_.size()) {
             raise(error_code::corrupt_file,
-                  path_ + ": tensor " + detail::quote_name((*twice)->name) + " is in two files");
+                  path_ + ": tensor " + detail::quote_name(name_of()(by_name_[i])) + " is in two files");
         }
     }
 
@@ -224,7 +217,7 @@ private:
     bool is_folder_ = false;
     std::vector<safetensors_file> files_;
     std::vector<entry> entries_;
-    std::vector<const safetensors_tensor*> by_name_;
+    std::vector<std::size_t> by_name_;
 };
 
 } // namespace tersor::inline v0

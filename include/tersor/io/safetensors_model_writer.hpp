@@ -9,14 +9,14 @@
 
 #include "tersor/core/error.hpp"
 #include "tersor/io/atomic_folder.hpp"
-#include "tersor/io/json.hpp"
+#include "tersor/io/json_text.hpp"
 #include "tersor/io/quote.hpp"
 #include "tersor/io/safetensors_writer.hpp"
+#include "tersor/io/sorted_order.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -36,6 +36,15 @@ struct safetensors_model_options {
 
 /// A model being written. Move-only; without commit() nothing is left of it.
 class safetensors_model_writer {
+    struct placed {
+        std::string name;
+        std::size_t shard = 0;
+    };
+
+    [[nodiscard]] auto name_of() const noexcept {
+        return [this](std::size_t i) -> std::string_view { return placed_[i].name; };
+    }
+
 public:
     safetensors_model_writer() = default;
 
@@ -61,11 +70,11 @@ public:
     /// Adds the next bytes of a tensor, as safetensors_writer::append. A file of a folder is finished as soon as it has
     /// all its bytes, so few are open when the tensors come about in the declared order.
     void append(std::string_view name, std::span<const std::byte> bytes) {
-        const auto place = shard_of_.find(name);
-        if (place == shard_of_.end()) {
+        const std::size_t place = detail::find_sorted(by_name_, name, name_of());
+        if (place == by_name_.size()) {
             raise(error_code::invalid_argument, path_ + ": tensor " + detail::quote_name(name) + " was not declared");
         }
-        shard& target = shards_[place->second];
+        shard& target = shards_[placed_[by_name_[place]].shard];
         if (target.state == shard::finished) {
             if (bytes.empty()) {
                 return;
@@ -107,7 +116,7 @@ public:
         }
         if (folder_) {
             if (shards_.size() > 1) {
-                add_file("model.safetensors.index.json", index());
+                add_file("model.safetensors.index.json", weight_map());
             }
             folder_->commit();
         }
@@ -142,10 +151,12 @@ private:
             }
             filled += bytes;
             total_ += bytes;
-            if (!shard_of_.emplace(tensor.name, parts.size() - 1).second) {
-                raise(error_code::invalid_argument, "two tensors named " + detail::quote_name(tensor.name));
-            }
+            placed_.push_back({tensor.name, parts.size() - 1});
             parts.back().push_back(std::move(tensor));
+        }
+        by_name_ = detail::sorted_by_name(placed_.size(), name_of());
+        if (const std::size_t i = detail::find_repeated(by_name_, name_of()); i != by_name_.size()) {
+            raise(error_code::invalid_argument, "two tensors named " + detail::quote_name(name_of()(by_name_[i])));
         }
         for (auto& part : parts) {
             shards_.emplace_back().layout = safetensors_layout(std::move(part), options_.metadata, options_.order);
@@ -176,22 +187,24 @@ private:
         s.state = shard::finished;
     }
 
-    [[nodiscard]] std::string index() const {
-        json::object weight_map;
-        for (const auto& [tensor, file] : shard_of_) {
-            weight_map.push_back({tensor, shards_[file].name});
+    [[nodiscard]] std::string weight_map() const {
+        // as json.dumps(..., indent=2, sort_keys=True) writes it
+        std::string text =
+            "{\n  \"metadata\": {\n    \"total_size\": " + std::to_string(total_) + "\n  },\n  \"weight_map\": {";
+        for (const std::size_t i : by_name_) {
+            text += text.back() == '{' ? "\n    " : ",\n    ";
+            json::detail::write_string(text, placed_[i].name);
+            text += ": \"" + shards_[placed_[i].shard].name + "\"";
         }
-        json::value result;
-        result["metadata"]["total_size"] = total_;
-        result["weight_map"] = std::move(weight_map);
-        return json::write(result, 2) + "\n";
+        return text + "\n  }\n}\n";
     }
 
     std::string path_;
     safetensors_model_options options_;
     std::optional<atomic_folder> folder_;
     std::vector<shard> shards_;
-    std::map<std::string, std::size_t, std::less<>> shard_of_;
+    std::vector<placed> placed_;       ///< in the declared order
+    std::vector<std::size_t> by_name_; ///< into placed_
     std::uint64_t total_ = 0;
 };
 
