@@ -1,0 +1,6 @@
+#include "tests/quantizers/codec_suite.hpp"
+#include "tests/quantizers/codec_types.hpp"
+
+namespace {
+INSTANTIATE_TYPED_TEST_SUITE_P(SignedIntegers, Codec, codec_types::signed_integers);
+}
