@@ -97,7 +97,7 @@ TEST(SafetensorsFile, KnowsEveryDtype) {
         {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"I16", 16},
         {"U16", 16},    {"F16", 16},    {"BF16", 16},   {"I32", 32},        {"U32", 32},        {"F32", 32},
         {"C64", 64},    {"F64", 64},    {"I64", 64},    {"U64", 64}};
-    ASSERT_EQ(std::size(types), tersor::detail::safetensors_dtypes.size());
+    ASSERT_EQ(std::size(types), std::size(tersor::detail::safetensors_dtypes));
     for (const auto& [name, bits] : types) {
         const std::size_t bytes = 8 * bits / 8;
         const std::string offsets = "[0," + std::to_string(bytes) + "]";
@@ -106,7 +106,7 @@ TEST(SafetensorsFile, KnowsEveryDtype) {
         EXPECT_EQ(tersor::to_string(file.at("x").dtype), name);
         EXPECT_EQ(static_cast<std::size_t>(tersor::bits_of(file.at("x").dtype)), bits);
     }
-    for (std::size_t i = 0; i < tersor::detail::safetensors_dtypes.size(); ++i) {
+    for (std::size_t i = 0; i < std::size(tersor::detail::safetensors_dtypes); ++i) {
         EXPECT_EQ(static_cast<std::size_t>(tersor::detail::safetensors_dtypes[i].type), i);
     }
     EXPECT_NE(complaint(one_tensor("F128", "[1]", "[0,16]", 16)).find("'F128'"), std::string::npos);

@@ -22,7 +22,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
-#include <vector>
 
 namespace tersor::inline v0 {
 
@@ -100,7 +99,9 @@ public:
         return offset;
     }
 
-    std::uint64_t append(std::string_view text) { return append(std::as_bytes(std::span(text))); }
+    std::uint64_t append(std::string_view text) {
+        return append({reinterpret_cast<const std::byte*>(text.data()), text.size()});
+    }
 
     /// Writes bytes at any offset, also beyond the end: what is never written between is zero. Errors as append.
     void write_at(std::uint64_t offset, std::span<const std::byte> bytes) {
@@ -113,7 +114,7 @@ public:
             write_out(offset, bytes);
             buffer_start_ = offset + bytes.size();
         } else {
-            buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
+            buffer_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
         }
         size_ = std::max(size_, offset + bytes.size());
     }
@@ -123,7 +124,7 @@ public:
         const std::byte zeros[64] = {};
         for (std::uint64_t missing = (alignment - size_ % alignment) % alignment; missing != 0;) {
             const std::uint64_t count = missing < sizeof(zeros) ? missing : sizeof(zeros);
-            append(std::span(zeros, static_cast<std::size_t>(count)));
+            append({zeros, static_cast<std::size_t>(count)});
             missing -= count;
         }
         return size_;
@@ -171,7 +172,7 @@ private:
     }
 
     void flush() {
-        write_out(buffer_start_, buffer_);
+        write_out(buffer_start_, {reinterpret_cast<const std::byte*>(buffer_.data()), buffer_.size()});
         buffer_start_ += buffer_.size();
         buffer_.clear();
     }
@@ -199,7 +200,7 @@ private:
     existing_target existing_ = existing_target::refuse;
     detail::descriptor file_;
     std::uint64_t size_ = 0;
-    std::vector<std::byte> buffer_; ///< not yet written; its first byte belongs at buffer_start_
+    std::string buffer_; ///< not yet written; its first byte belongs at buffer_start_
     std::uint64_t buffer_start_ = 0;
 };
 

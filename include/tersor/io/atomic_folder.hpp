@@ -14,7 +14,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <initializer_list>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <sys/stat.h>
@@ -30,20 +29,30 @@ struct folder_entry {
     bool is_folder = false; ///< a link to a folder is none
 };
 
+namespace detail {
+struct open_folder {
+    DIR* handle;
+    ~open_folder() {
+        if (handle != nullptr) {
+            ::closedir(handle);
+        }
+    }
+};
+} // namespace detail
+
 /// The entries of a folder without "." and "..", sorted by name; io error if it cannot be read.
 [[nodiscard]] inline std::vector<folder_entry> list_folder(const std::string& path) {
-    const auto close = [](DIR* folder) { ::closedir(folder); };
-    const std::unique_ptr<DIR, decltype(close)> folder(::opendir(path.c_str()), close);
-    if (folder == nullptr) {
+    const detail::open_folder folder{::opendir(path.c_str())};
+    if (folder.handle == nullptr) {
         detail::raise_io("cannot list", path, errno);
     }
     std::vector<folder_entry> entries;
     errno = 0;
-    while (const dirent* const entry = ::readdir(folder.get())) {
+    while (const dirent* const entry = ::readdir(folder.handle)) {
         const std::string_view name = entry->d_name;
         if (name != "." && name != "..") {
             struct stat status {};
-            const bool known = ::fstatat(::dirfd(folder.get()), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0;
+            const bool known = ::fstatat(::dirfd(folder.handle), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0;
             entries.push_back({std::string(name), known && S_ISDIR(status.st_mode)});
         }
         errno = 0;

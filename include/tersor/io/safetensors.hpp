@@ -39,7 +39,9 @@ public:
     }
 
     /// The tensors in the order of their data.
-    [[nodiscard]] std::span<const safetensors_tensor> tensors() const noexcept { return header_.tensors; }
+    [[nodiscard]] std::span<const safetensors_tensor> tensors() const noexcept {
+        return {header_.tensors.data(), header_.tensors.size()};
+    }
 
     /// The tensor of that name, or null.
     [[nodiscard]] const safetensors_tensor* find(std::string_view name) const noexcept {

@@ -4,10 +4,8 @@
 // The element types of the safetensors format, in the order that its reference writer sorts tensors by.
 // Source: the `Dtype` enumeration of github.com/huggingface/safetensors, version 0.7.
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 
 namespace tersor::inline v0 {
@@ -45,7 +43,7 @@ struct safetensors_dtype_entry {
     int bits;
 };
 
-inline constexpr std::array<safetensors_dtype_entry, 22> safetensors_dtypes{{
+inline constexpr safetensors_dtype_entry safetensors_dtypes[] = {
     {safetensors_dtype::boolean, "BOOL", 8},
     {safetensors_dtype::f4, "F4", 4},
     {safetensors_dtype::f6_e2m3, "F6_E2M3", 6},
@@ -68,7 +66,7 @@ inline constexpr std::array<safetensors_dtype_entry, 22> safetensors_dtypes{{
     {safetensors_dtype::f64, "F64", 64},
     {safetensors_dtype::i64, "I64", 64},
     {safetensors_dtype::u64, "U64", 64},
-}};
+};
 } // namespace detail
 
 /// The name of an element type as files spell it: "F32", "BF16", "F8_E4M3", ...
@@ -81,14 +79,14 @@ inline constexpr std::array<safetensors_dtype_entry, 22> safetensors_dtypes{{
     return detail::safetensors_dtypes[static_cast<std::size_t>(type)].bits;
 }
 
-/// The element type of that name, or nothing.
-[[nodiscard]] constexpr std::optional<safetensors_dtype> find_safetensors_dtype(std::string_view name) noexcept {
+/// The element type of that name, or null.
+[[nodiscard]] constexpr const safetensors_dtype* find_safetensors_dtype(std::string_view name) noexcept {
     for (const auto& entry : detail::safetensors_dtypes) {
         if (entry.name == name) {
-            return entry.type;
+            return &entry.type;
         }
     }
-    return std::nullopt;
+    return nullptr;
 }
 
 } // namespace tersor::inline v0

@@ -129,7 +129,7 @@ public:
     }
 
     /// All tensors: file by file, in the order of their data.
-    [[nodiscard]] std::span<const entry> entries() const noexcept { return entries_; }
+    [[nodiscard]] std::span<const entry> entries() const noexcept { return {entries_.data(), entries_.size()}; }
 
     /// The tensor of that name, or null.
     [[nodiscard]] const safetensors_tensor* find(std::string_view name) const noexcept {
@@ -149,7 +149,7 @@ public:
     [[nodiscard]] bool contains(std::string_view name) const noexcept { return find(name) != nullptr; }
 
     /// The files of the weights, in order.
-    [[nodiscard]] std::span<const safetensors_file> files() const noexcept { return files_; }
+    [[nodiscard]] std::span<const safetensors_file> files() const noexcept { return {files_.data(), files_.size()}; }
     /// Whether it was opened as a folder.
     [[nodiscard]] bool is_folder() const noexcept { return is_folder_; }
     /// The path of the file or folder, without a slash at its end.

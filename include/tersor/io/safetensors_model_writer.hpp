@@ -17,7 +17,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -53,16 +52,16 @@ public:
     safetensors_model_writer(std::string path, std::vector<safetensors_declaration> tensors,
                              safetensors_model_options options = {})
         : path_(detail::without_final_slash(std::move(path))), options_(std::move(options)) {
-        const bool as_file = path_.ends_with(".safetensors");
-        plan(std::move(tensors), as_file ? UINT64_MAX : options_.largest_shard);
-        if (as_file) {
+        is_folder_ = !path_.ends_with(".safetensors");
+        plan(std::move(tensors), is_folder_ ? options_.largest_shard : UINT64_MAX);
+        if (!is_folder_) {
             shards_.front().path = path_;
             open(shards_.front());
         } else {
-            folder_.emplace(path_, options_.existing);
+            folder_ = atomic_folder(path_, options_.existing);
             for (std::size_t i = 0; i < shards_.size(); ++i) {
                 shards_[i].name = shard_name(i);
-                shards_[i].path = *folder_ / shards_[i].name;
+                shards_[i].path = folder_ / shards_[i].name;
             }
         }
     }
@@ -84,7 +83,7 @@ public:
         }
         open(target);
         target.writer.append(name, bytes);
-        if (folder_ && target.writer.complete()) {
+        if (is_folder_ && target.writer.complete()) {
             finish(target);
         }
     }
@@ -98,10 +97,10 @@ public:
 
     /// Adds another file to the folder (config.json, ...). invalid_argument if the model is a single file.
     void add_file(std::string_view name, std::string_view content) {
-        if (!folder_) {
+        if (!is_folder_) {
             raise(error_code::invalid_argument, path_ + ": only a folder can hold '" + std::string(name) + "'");
         }
-        atomic_file file(*folder_ / name);
+        atomic_file file(folder_ / name);
         file.append(content);
         file.commit();
     }
@@ -114,16 +113,16 @@ public:
                 finish(s);
             }
         }
-        if (folder_) {
+        if (is_folder_) {
             if (shards_.size() > 1) {
                 add_file("model.safetensors.index.json", weight_map());
             }
-            folder_->commit();
+            folder_.commit();
         }
     }
 
     /// Whether the model is a folder.
-    [[nodiscard]] bool is_folder() const noexcept { return folder_.has_value(); }
+    [[nodiscard]] bool is_folder() const noexcept { return is_folder_; }
     /// The number of files that hold the tensors.
     [[nodiscard]] std::size_t shards() const noexcept { return shards_.size(); }
     /// The final path.
@@ -141,25 +140,27 @@ private:
     };
 
     void plan(std::vector<safetensors_declaration> tensors, std::uint64_t largest) {
-        std::vector<std::vector<safetensors_declaration>> parts(1);
+        std::vector<safetensors_declaration> part;
         std::uint64_t filled = 0;
+        const auto close_part = [&] {
+            shards_.emplace_back().layout = safetensors_layout(std::move(part), options_.metadata, options_.order);
+            part.clear();
+            filled = 0;
+        };
         for (safetensors_declaration& tensor : tensors) {
             const std::uint64_t bytes = bytes_of(tensor);
-            if (bytes > largest - std::min(filled, largest) && !parts.back().empty()) {
-                parts.emplace_back();
-                filled = 0;
+            if (bytes > largest - std::min(filled, largest) && !part.empty()) {
+                close_part();
             }
             filled += bytes;
             total_ += bytes;
-            placed_.push_back({tensor.name, parts.size() - 1});
-            parts.back().push_back(std::move(tensor));
+            placed_.push_back({tensor.name, shards_.size()});
+            part.push_back(std::move(tensor));
         }
+        close_part();
         by_name_ = detail::sorted_by_name(placed_.size(), name_of());
         if (const std::size_t i = detail::find_repeated(by_name_, name_of()); i != by_name_.size()) {
             raise(error_code::invalid_argument, "two tensors named " + detail::quote_name(name_of()(by_name_[i])));
-        }
-        for (auto& part : parts) {
-            shards_.emplace_back().layout = safetensors_layout(std::move(part), options_.metadata, options_.order);
         }
     }
 
@@ -175,8 +176,8 @@ private:
 
     void open(shard& s) const {
         if (s.state == shard::planned) {
-            s.writer =
-                safetensors_writer(s.path, std::move(s.layout), folder_ ? existing_target::refuse : options_.existing);
+            s.writer = safetensors_writer(s.path, std::move(s.layout),
+                                          is_folder_ ? existing_target::refuse : options_.existing);
             s.state = shard::open;
         }
     }
@@ -201,7 +202,8 @@ private:
 
     std::string path_;
     safetensors_model_options options_;
-    std::optional<atomic_folder> folder_;
+    bool is_folder_ = false;
+    atomic_folder folder_;
     std::vector<shard> shards_;
     std::vector<placed> placed_;       ///< in the declared order
     std::vector<std::size_t> by_name_; ///< into placed_

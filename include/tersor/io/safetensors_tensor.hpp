@@ -39,7 +39,7 @@ struct safetensors_tensor {
 namespace detail {
 
 /// "[2, 3]".
-[[nodiscard]] inline std::string describe_shape(std::span<const std::int64_t> shape) {
+[[nodiscard]] inline std::string describe_shape(const std::vector<std::int64_t>& shape) {
     std::string text = "[";
     for (const std::int64_t extent : shape) {
         text += (text.size() > 1 ? ", " : "") + std::to_string(extent);
@@ -53,7 +53,7 @@ struct tensor_size {
     const char* problem = nullptr;
 };
 
-[[nodiscard]] inline tensor_size size_of_tensor(safetensors_dtype dtype, std::span<const std::int64_t> shape) {
+[[nodiscard]] inline tensor_size size_of_tensor(safetensors_dtype dtype, const std::vector<std::int64_t>& shape) {
     constexpr std::uint64_t limit = INT64_MAX;
     std::uint64_t product = 1;
     // in order and before a zero can hide it, as the reference reader multiplies
