@@ -19,6 +19,7 @@
 #include "tersor/quantizers/absmax.hpp"
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>

@@ -29,6 +29,7 @@ struct modelopt_mxfp4_element {
     using code_type = std::uint8_t;
     static constexpr float largest = 6.0f;
 
+    /// The nearest code, ties toward zero; what is not positive has the sign bit, NaN is -0.
     static constexpr code_type encode(float value) noexcept {
         const float magnitude = value < 0.0f ? -value : value;
         int position = 0;
@@ -37,6 +38,7 @@ struct modelopt_mxfp4_element {
         }
         return static_cast<code_type>(position + (value > 0.0f ? 0 : 8));
     }
+    /// The value of a code.
     static constexpr float decode(code_type code) noexcept { return fp4_e2m1::decode(code); }
 
     friend constexpr bool operator==(modelopt_mxfp4_element, modelopt_mxfp4_element) = default;
@@ -48,9 +50,11 @@ struct modelopt_nvfp4_element {
     using code_type = std::uint8_t;
     static constexpr float largest = 6.0f;
 
+    /// The code of fp4_e2m1; 0 for -0.
     static constexpr code_type encode(float value) noexcept {
         return value == 0.0f ? code_type{0} : fp4_e2m1::encode(value);
     }
+    /// The value of a code.
     static constexpr float decode(code_type code) noexcept { return fp4_e2m1::decode(code); }
 
     friend constexpr bool operator==(modelopt_nvfp4_element, modelopt_nvfp4_element) = default;
@@ -67,12 +71,15 @@ struct modelopt_mxfp4 {
         friend bool operator==(const parameters&, const parameters&) = default;
     };
 
+    /// The scale for the largest magnitude of a group.
     [[nodiscard]] parameters from_magnitude(float magnitude) const noexcept {
         return {e8m0::from_code(log2_ceil(magnitude / 6.0f))};
     }
+    /// The scale for values between lo and hi.
     [[nodiscard]] parameters from_range(float lo, float hi) const noexcept {
         return from_magnitude(-lo > hi ? -lo : hi);
     }
+    /// The scale for the largest magnitude; with importance, the one of least weighted squared error.
     [[nodiscard]] parameters fit(std::span<const float> values, std::span<const float> importance) const {
         return fit_range(*this, values, importance);
     }
@@ -133,12 +140,15 @@ struct modelopt_nvfp4 {
         return {share > 0.0f ? share : 1.0f};
     }
 
+    /// The scale for the largest magnitude of a group.
     [[nodiscard]] parameters from_magnitude(float magnitude) const noexcept {
         return {fp8_e4m3::encode(magnitude == 0.0f ? 1.0f : magnitude / (6.0f * tensor_scale))};
     }
+    /// The scale for values between lo and hi.
     [[nodiscard]] parameters from_range(float lo, float hi) const noexcept {
         return from_magnitude(-lo > hi ? -lo : hi);
     }
+    /// The scale for the largest magnitude; with importance, the one of least weighted squared error.
     [[nodiscard]] parameters fit(std::span<const float> values, std::span<const float> importance) const {
         return fit_range(*this, values, importance);
     }
