@@ -161,6 +161,11 @@ inline vf scaled(vf x, vf high, vf low) noexcept {
     }
 }
 
+/// `magnitude` with a negative sign where x has one; it has the sign of x or is zero.
+inline vf with_sign_of(vf x, vf magnitude) noexcept {
+    return as_float(bits(magnitude) | (bits(x) & splat(std::int32_t(-2147483647 - 1))));
+}
+
 template <class Q>
 inline constexpr scaling scaling_of = has_inverse<Q> ? scaling::product
                                       : has_fma      ? scaling::corrected_product
@@ -238,8 +243,8 @@ struct group_coder {
                const splat_factors& fc, const splat_factors& fd) noexcept {
         constexpr scaling how = scaling_of<Q>;
         const vf a = load(x), b = load(x + lanes), c = load(x + 2 * lanes), d = load(x + 3 * lanes);
-        const vf sa = scaled<how>(a, fa.high, fa.low), sb = scaled<how>(b, fb.high, fb.low);
-        const vf sc = scaled<how>(c, fc.high, fc.low), sd = scaled<how>(d, fd.high, fd.low);
+        vf sa = scaled<how>(a, fa.high, fa.low), sb = scaled<how>(b, fb.high, fb.low);
+        vf sc = scaled<how>(c, fc.high, fc.low), sd = scaled<how>(d, fd.high, fd.low);
         if constexpr (has_integers<Q>) {
             vi ia = round(sa), ib = round(sb), ic = round(sc), id = round(sd);
             if constexpr (affine_quantizer<Q>) {
@@ -252,25 +257,30 @@ struct group_coder {
                 const vi mask = splat(0x7FFFFFFF);
                 largest = max(max(largest, max(bits(a) & mask, bits(b) & mask)), max(bits(c) & mask, bits(d) & mask));
             }
+            if constexpr (how == scaling::corrected_product) {
+                // The sum of the two products of a zero may have the other sign than the quotient.
+                sa = with_sign_of(a, sa), sb = with_sign_of(b, sb), sc = with_sign_of(c, sc), sd = with_sign_of(d, sd);
+            }
             // A value that is not finite gives a wrong code here; it is found by its magnitude.
             coder.store_finite(codes, sa, sb, sc, sd);
         }
     }
     /// Whether every value so far was within reach; one that was not may have the wrong code or may not be finite.
-    [[nodiscard]] bool is_good() const noexcept {
+    [[nodiscard]] bool is_good(float scale) const noexcept {
         if constexpr (Bounded) {
             return true;
         } else if constexpr (has_integers<Q>) {
             return watch.is_good();
         } else {
-            return reduce_max(largest) <= 0x7F7FFFFF;
+            // Beyond that the two products of a quotient may overflow to infinities of opposite signs.
+            return std::bit_cast<float>(reduce_max(largest)) <= 0x1p60f * scale;
         }
     }
 };
 
-/// The codes of one group. Returns whether they are good.
+/// The codes of one group.
 template <class Q, bool Bounded>
-inline bool encode_vectors(group_coder<Q, Bounded>& coder, const float* x, std::size_t size, const factors& given,
+inline void encode_vectors(group_coder<Q, Bounded>& coder, const float* x, std::size_t size, const factors& given,
                            std::uint8_t* codes) noexcept {
     constexpr std::size_t run = 4 * lanes;
     const splat_factors f(given);
@@ -285,7 +295,6 @@ inline bool encode_vectors(group_coder<Q, Bounded>& coder, const float* x, std::
         coder.store(out, padded, f, f, f, f);
         std::memcpy(codes + i, out, size - i);
     }
-    return coder.is_good();
 }
 
 /// One group with its parameters, by vectors where the quantizer has them, else, and where they fail, by definition.
@@ -298,7 +307,8 @@ bool encode_group(const Q& q, const float* x, std::size_t size, const typename Q
         const factors f = factors_of(q, p);
         if (!ragged && f.is_safe) {
             group_coder<Q, Bounded> coder(q);
-            if (encode_vectors(coder, x, size, f, codes)) {
+            encode_vectors(coder, x, size, f, codes);
+            if (coder.is_good(q.scale(p))) {
                 return true;
             }
         }
@@ -337,6 +347,12 @@ inline constexpr bool is_plain_absmax = has_fma && !has_inverse<Q> && requires(t
     { p.scale } -> std::same_as<float&>;
 } && sizeof(typename Q::parameters) == sizeof(float);
 
+/// Whether fitted integers can be converted: a scale that saturated in its type may be far too small.
+template <class Q>
+inline bool is_within_reach(const Q& q, bit_range range, const typename Q::parameters& p) noexcept {
+    return !has_integers<Q> || std::bit_cast<float>(range.magnitude()) < 0x1p20f * q.scale(p);
+}
+
 /// Parameters and factors of groups from their ranges; false if one is not finite or not safe.
 /// `above` has room for lanes - 1 more than `groups`.
 template <class Q, std::size_t Most>
@@ -370,7 +386,7 @@ inline bool find_parameters(const Q& q, std::int32_t* above, const std::int32_t*
             p[g] = parameters_of(q, range, static_cast<std::size_t>(Q::group));
             const factors one = factors_of(q, p[g]);
             f.high[g] = one.high, f.low[g] = one.low, f.zero[g] = one.zero;
-            good = good && one.is_safe && range.is_finite();
+            good = good && one.is_safe && range.is_finite() && is_within_reach(q, range, p[g]);
         }
     }
     return good;
@@ -446,7 +462,7 @@ bool quantize_groups(const Q& q, const float* x, std::size_t count, std::size_t 
         if (!fit_groups(q, x + start, size, group, nullptr, p)) {
             return false;
         }
-        encode_group<Q, true>(q, x + start, size, *p, codes + start);
+        encode_group<Q, !has_integers<Q>>(q, x + start, size, *p, codes + start);
         start += size;
         ++p;
     }
