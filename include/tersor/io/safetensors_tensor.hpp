@@ -39,7 +39,7 @@ struct safetensors_tensor {
 namespace detail {
 
 /// "[2, 3]".
-[[nodiscard]] inline std::string describe_shape(const std::vector<std::int64_t>& shape) {
+[[nodiscard]] inline std::string describe_shape(std::span<const std::int64_t> shape) {
     std::string text = "[";
     for (const std::int64_t extent : shape) {
         text += (text.size() > 1 ? ", " : "") + std::to_string(extent);
