@@ -45,6 +45,15 @@ public:
         return copy;
     }
 
+    /// The same for one part of an operation, whose progress goes from `from` to `to`.
+    [[nodiscard]] execution part(double from, double to) const {
+        execution copy = *this;
+        if (progress_) {
+            copy.progress_ = [whole = progress_, from, to](double done) { return whole(from + (to - from) * done); };
+        }
+        return copy;
+    }
+
     /// Calls work(i) once for every i in [0, count), in any order, on any thread.
     /// Errors: the exception of the smallest i that threw, or after which the progress callback threw; `cancelled` if
     /// the callback returned false.

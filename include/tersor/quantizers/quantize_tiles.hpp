@@ -1,8 +1,8 @@
 #ifndef TERSOR_QUANTIZERS_QUANTIZE_TILES_HPP
 #define TERSOR_QUANTIZERS_QUANTIZE_TILES_HPP
 
-// The work of `quantize`: rows are cut into tiles of whole groups, about 4096 values each; a tile is loaded as floats
-// (or read in place), checked, fitted, encoded and packed by one thread.
+// The work of `quantize`: each tile is loaded as floats (or read in place), checked, fitted, encoded and packed by one
+// thread.
 
 #include "tersor/core/error.hpp"
 #include "tersor/core/options.hpp"
@@ -11,7 +11,9 @@
 #include "tersor/formats/rounding.hpp"
 #include "tersor/quantizers/codec.hpp"
 #include "tersor/quantizers/fit.hpp"
+#include "tersor/quantizers/quantize_checks.hpp"
 #include "tersor/quantizers/rows.hpp"
+#include "tersor/quantizers/value_tiles.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -19,45 +21,27 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <numeric>
 #include <span>
-#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 namespace tersor::inline v0::detail {
 
-[[nodiscard]] inline bool is_finite(float x) noexcept { return magnitude_bits(x) < 0x7F800000u; }
-
-/// NaN to 0, infinities to the largest finite magnitude among the values.
-inline void saturate_values(std::span<float> values) noexcept {
-    float largest = 0.0f;
-    for (const float x : values) {
-        largest = is_finite(x) && std::abs(x) > largest ? std::abs(x) : largest;
-    }
-    for (float& x : values) {
-        x = is_finite(x) ? x : is_nan(x) ? 0.0f : x < 0.0f ? -largest : largest;
-    }
-}
-
 template <quantizer Q, class Scalar, int Rank>
-class quantize_tiles {
+class quantize_tiles : protected value_tiles<Scalar, Rank> {
+protected:
+    using base = value_tiles<Scalar, Rank>;
     using parameters = typename Q::parameters;
+    using typename base::tile;
     static constexpr bool is_plain = std::is_same_v<parameter_array<Q>, std::vector<parameters>>;
 
 public:
+    /// With `may_join`, rows that follow each other in memory may be taken as one long row.
     quantize_tiles(const Q& quantizer, const strided<const Scalar, Rank>& source, int axis,
-                   const quantize_options& options)
-        : quantizer_(quantizer), source_(source), options_(options), view_(source, axis),
-          layout_(make_row_layout(source.size() == 0 ? 0 : view_.rows(), view_.length(), Q::group, Q::format::bits)) {
-        check_options();
-        // Rows that are whole blocks and whole bytes, one after the other, are one long row.
-        const bool whole = Q::group > 0 && layout_.length % layout_.group == 0 && layout_.length * Q::format::bits % 8 == 0;
-        if (whole && axis == Rank - 1 && source.is_row_major() && options.importance.empty() && layout_.rows > 0) {
-            view_ = row_view<const Scalar, Rank>(source, -1);
-            layout_ = make_row_layout(1, source.size(), Q::group, Q::format::bits);
-        }
+                   const quantize_options& options, bool may_join = true)
+        : base(source, axis, options, Q::group, Q::format::bits, may_join), quantizer_(quantizer) {
+        check_options<Q>(options, row_view<const Scalar, Rank>(source, axis).length());
     }
 
     /// Fills the codes and the parameters; the memory of both is used again where it can be.
@@ -66,19 +50,13 @@ public:
             parameters_ = std::move(memory);
         }
         codes.resize(static_cast<std::size_t>(layout_.rows * layout_.row_bytes));
-        parameters_.resize(static_cast<std::size_t>(layout_.groups));
-        if (layout_.groups == 0) {
+        if (!prepare()) {
             return;
         }
-        codes_ = codes.data();
-        if ((Q::group == whole_tensor && !options_.range) || prepared_quantizer<Q>) {
-            fit_tensor();
-        }
-        if (options_.range) {
-            use_range();
-        }
-        const bool is_fitted = Q::group == whole_tensor || options_.range;
-        for_each_tile([&](const tile& t) { quantize_tile(t, is_fitted); });
+        this->for_each_tile(1.0, [&](const tile& t) {
+            quantize_tile(t, is_fitted(), codes.data() + t.row * layout_.row_bytes + t.column / 8 * Q::format::bits,
+                          layout_.row_bytes);
+        });
     }
 
     [[nodiscard]] const Q& quantizer() const noexcept { return quantizer_; }
@@ -92,93 +70,54 @@ public:
         }
     }
 
-private:
-    struct tile {
-        index row, rows, column, columns;
-    };
-
-    void check_options() const {
+protected:
+    /// Makes room for the parameters and finds those that need the whole tensor. False if there are no values.
+    [[nodiscard]] bool prepare() {
+        parameters_.resize(static_cast<std::size_t>(layout_.groups));
+        if (layout_.groups == 0) {
+            return false;
+        }
+        const bool needs_range = !options_.range || options_.non_finite == non_finite::saturate;
+        if ((Q::group == whole_tensor && needs_range) || prepared_quantizer<Q>) {
+            fit_tensor();
+        }
         if (options_.range) {
-            const auto [lo, hi] = *options_.range;
-            if (!(lo <= 0.0f && hi >= 0.0f && is_finite(lo) && is_finite(hi))) {
-                raise(error_code::invalid_argument, "the range [" + std::to_string(lo) + ", " + std::to_string(hi) +
-                                                        "] is not a finite one that contains 0");
-            }
-            if (!range_quantizer<Q>) {
-                raise(error_code::invalid_argument, "this quantizer takes no range: it has no from_range");
-            }
+            use_range();
         }
-        if (options_.rounding != rounding::nearest_even && !scaled_quantizer<Q> && !affine_quantizer<Q>) {
-            raise(error_code::unsupported, "this quantizer rounds by its own rule only: it has no scale()");
-        }
-        if (!options_.importance.empty()) {
-            if (static_cast<index>(options_.importance.size()) != layout_.length) {
-                raise(error_code::shape_mismatch, "importance has " + std::to_string(options_.importance.size()) +
-                                                      " weights, a row has " + std::to_string(layout_.length) + " values");
-            }
-            for (std::size_t i = 0; i < options_.importance.size(); ++i) {
-                if (!(options_.importance[i] >= 0.0f) || !is_finite(options_.importance[i])) {
-                    raise(error_code::invalid_argument, "importance " + std::to_string(options_.importance[i]) +
-                                                            " of column " + std::to_string(i) +
-                                                            " is not a finite non-negative number");
-                }
-            }
-        }
+        return true;
     }
 
-    /// Tiles start on whole bytes: a number of groups whose values come to a multiple of eight.
-    template <class Work>
-    void for_each_tile(const Work& work) const {
-        index columns = layout_.length;
-        if (Q::group > 0) {
-            const index unit = std::lcm(layout_.group, index{8});
-            const index wanted = view_.is_transposed() ? 512 : 4096;
-            columns = std::min(columns, unit * std::max<index>(wanted / unit, 1));
-        } else if (Q::group == whole_tensor && columns > 8192) {
-            columns = 8192;
-        }
-        const index rows = std::min(panel_rows(view_, columns), layout_.rows);
-        const index across = (layout_.length - 1) / columns + 1, down = (layout_.rows - 1) / rows + 1;
-        options_.execution.for_each(across * down, [&](index i) {
-            tile t{.row = i / across * rows, .rows = rows, .column = i % across * columns, .columns = columns};
-            t.rows = std::min(rows, layout_.rows - t.row);
-            t.columns = std::min(columns, layout_.length - t.column);
-            work(t);
-        });
-    }
-
-    /// The values of a tile as contiguous rows of floats: in place, or copied to `buffer`.
-    const float* load(const tile& t, std::vector<float>& buffer) const {
-        if constexpr (std::is_same_v<Scalar, float>) {
-            if (view_.is_contiguous() && t.rows == 1 && options_.non_finite == non_finite::error) {
-                return view_.address(t.row, t.column);
-            }
-        }
-        buffer.resize(static_cast<std::size_t>(t.rows * t.columns));
-        load_panel(view_, t.row, t.rows, t.column, t.columns, buffer.data());
-        return buffer.data();
-    }
+    /// Whether `prepare` has found all parameters.
+    [[nodiscard]] bool is_fitted() const noexcept { return Q::group == whole_tensor || options_.range.has_value(); }
 
     /// Parameters that need the whole tensor: its range, or all its values.
     void fit_tensor() {
         std::atomic<std::uint32_t> lowest{0}, highest{0};
-        for_each_tile([&](const tile& t) {
-            std::vector<float> buffer;
+        std::atomic<bool> has_low{false}, has_high{false};
+        this->for_each_tile(0.5, [&](const tile& t) {
+            thread_local std::vector<float> buffer;
             const float* const x = load(t, buffer);
             const auto count = static_cast<std::size_t>(t.rows * t.columns);
-            if (options_.non_finite == non_finite::saturate) {
-                saturate_values(buffer);
+            // Infinities take the largest finite magnitude of the whole tensor, which no tile knows alone.
+            for (std::size_t i = 0; i < count && options_.non_finite == non_finite::saturate; ++i) {
+                if (!is_finite(buffer[i])) {
+                    if (!is_nan(buffer[i])) {
+                        (buffer[i] < 0.0f ? has_low : has_high) = true;
+                    }
+                    buffer[i] = 0.0f;
+                }
             }
             value_range range;
             if (!codec<Q>::extremes(x, count, range.lo, range.hi)) {
-                raise_non_finite();
+                raise_non_finite(source_);
             }
             // Magnitudes order as their bits do.
             keep_largest(lowest, std::bit_cast<std::uint32_t>(-range.lo));
             keep_largest(highest, std::bit_cast<std::uint32_t>(range.hi));
         });
-        const float lo = -std::bit_cast<float>(lowest.load()), hi = std::bit_cast<float>(highest.load());
-        largest_ = std::max(-lo, hi);
+        largest_ = std::bit_cast<float>(std::max(lowest.load(), highest.load()));
+        const float lo = has_low ? -largest_ : -std::bit_cast<float>(lowest.load());
+        const float hi = has_high ? largest_ : std::bit_cast<float>(highest.load());
         if constexpr (prepared_quantizer<Q>) {
             quantizer_ = quantizer_.prepare(largest_);
         }
@@ -212,35 +151,70 @@ private:
 
     void use_range() {
         if constexpr (range_quantizer<Q>) {
-            std::fill(parameters_.begin(), parameters_.end(), quantizer_.from_range(options_.range->lo, options_.range->hi));
+            std::fill(parameters_.begin(), parameters_.end(),
+                      quantizer_.from_range(options_.range->lo, options_.range->hi));
         }
     }
 
-    void quantize_tile(const tile& t, bool is_fitted) {
-        // One set of buffers a thread: tiles are many and small.
-        thread_local std::vector<float> buffer, ones;
-        thread_local std::vector<std::uint8_t> bytes;
-        const float* x = load(t, buffer);
-        const auto count = static_cast<std::size_t>(t.columns);
-        const auto group = static_cast<std::size_t>(Q::group == whole_tensor ? t.columns : layout_.group);
-        if (options_.least_squares && options_.importance.empty()) {
-            ones.assign(count, 1.0f);
+    /// The values of a tile that every group of it may be fitted to, in `buffer` where they cannot stay in place.
+    const float* load_groups(const tile& t, std::vector<float>& buffer) const {
+        const float* const x = load(t, buffer);
+        const auto columns = static_cast<std::size_t>(t.columns);
+        for (index r = 0; r < t.rows && options_.non_finite == non_finite::saturate; ++r) {
+            saturate_groups(std::span(buffer).subspan(static_cast<std::size_t>(r) * columns, columns), group_of(t));
         }
-        for (index r = 0; r < t.rows; ++r, x += t.columns) {
-            const index row = t.row + r;
-            if (options_.non_finite == non_finite::saturate) {
-                const auto offset = static_cast<std::size_t>(r * t.columns);
-                saturate_groups(std::span(buffer).subspan(offset, count), group);
+        return x;
+    }
+
+    [[nodiscard]] std::size_t group_of(const tile& t) const noexcept {
+        return static_cast<std::size_t>(Q::group == whole_tensor ? t.columns : layout_.group);
+    }
+
+    [[nodiscard]] parameters* parameters_of(const tile& t, index r) noexcept {
+        return parameters_.data() + (t.row + r) * layout_.groups_per_row + t.column / layout_.group;
+    }
+
+    /// The weight of each value of the error that a fit makes small; null where a fit follows from the range.
+    [[nodiscard]] const float* weights_of(const tile& t) const {
+        thread_local std::vector<float> ones;
+        if (!options_.importance.empty()) {
+            return options_.importance.data() + t.column;
+        }
+        if (options_.least_squares) {
+            ones.assign(static_cast<std::size_t>(t.columns), 1.0f);
+            return ones.data();
+        }
+        return nullptr;
+    }
+
+    /// Finds the parameters of the groups of a tile.
+    void fit_tile(const tile& t) {
+        thread_local std::vector<float> buffer;
+        const float* const x = load_groups(t, buffer);
+        for (index r = 0; r < t.rows; ++r) {
+            if (!codec<Q>::fit(quantizer_, x + r * t.columns, static_cast<std::size_t>(t.columns), group_of(t),
+                               weights_of(t), parameters_of(t, r))) {
+                raise_non_finite(source_);
             }
-            std::uint8_t* const out = codes_ + row * layout_.row_bytes + t.column / 8 * Q::format::bits;
+        }
+    }
+
+    /// Fits, where that is not done, and encodes a tile; its rows of packed codes go to `out`, `row_bytes` apart.
+    void quantize_tile(const tile& t, bool is_fitted, std::uint8_t* out, index row_bytes) {
+        // One set of buffers a thread: tiles are many and small.
+        thread_local std::vector<float> buffer;
+        thread_local std::vector<std::uint8_t> bytes;
+        const float* const x = load_groups(t, buffer);
+        const auto count = static_cast<std::size_t>(t.columns);
+        for (index r = 0; r < t.rows; ++r, out += row_bytes) {
             std::uint8_t* codes = out;
             if constexpr (Q::format::bits != 8) {
                 bytes.resize(count);
                 codes = bytes.data();
             }
-            parameters* const p = parameters_.data() + row * layout_.groups_per_row + t.column / layout_.group;
-            if (!encode_row({x, count}, row, t.column, group, is_fitted, ones, p, codes)) {
-                raise_non_finite();
+            const std::span<const float> row(x + r * t.columns, count);
+            if (!encode_row(row, t, r, is_fitted, codes)) {
+                raise_non_finite(source_);
             }
             if constexpr (Q::format::bits != 8) {
                 codec<Q>::pack(quantizer_, codes, count, out);
@@ -248,12 +222,11 @@ private:
         }
     }
 
-    /// Fits and encodes the groups of one row of a tile. False if a value is not finite.
-    bool encode_row(std::span<const float> x, index row, index column, std::size_t group, bool is_fitted,
-                    const std::vector<float>& ones, parameters* p, std::uint8_t* codes) const {
-        const float* const weights = !options_.importance.empty() ? options_.importance.data() + column
-                                     : options_.least_squares     ? ones.data()
-                                                                  : nullptr;
+    /// Fits and encodes the groups of row r of a tile. False if a value is not finite.
+    bool encode_row(std::span<const float> x, const tile& t, index r, bool is_fitted, std::uint8_t* codes) {
+        const float* const weights = weights_of(t);
+        const std::size_t group = group_of(t);
+        parameters* const p = parameters_of(t, r);
         const bool nearest = options_.rounding == rounding::nearest_even;
         if (!is_fitted && nearest && weights == nullptr) {
             return codec<Q>::quantize(quantizer_, x.data(), x.size(), group, p, codes);
@@ -262,7 +235,7 @@ private:
             return false;
         }
         return nearest ? codec<Q>::encode(quantizer_, x.data(), x.size(), group, p, codes)
-                       : encode_rounded_row(x, row * layout_.length + column, group, p, codes);
+                       : encode_rounded_row(x, (t.row + r) * layout_.length + t.column, group, p, codes);
     }
 
     bool encode_rounded_row(std::span<const float> x, index first, std::size_t group, const parameters* p,
@@ -299,27 +272,16 @@ private:
         }
     }
 
-    /// Looks for the first bad value in row-major order of the tensor.
-    [[noreturn]] void raise_non_finite() const {
-        const row_view<const Scalar, Rank> all(source_, -1);
-        for (index i = 0; i < all.length(); ++i) {
-            const auto x = static_cast<float>(*all.address(0, i));
-            if (!is_finite(x)) {
-                raise(error_code::non_finite, "the value at " + all.position(0, i) + " is " +
-                                                  (is_nan(x) ? "NaN" : x < 0 ? "-infinity" : "infinity") +
-                                                  " as a float; non_finite::saturate would accept it");
-            }
-        }
-        raise(error_code::non_finite, "the values changed while they were quantized");
-    }
+    using base::layout_;
+    using base::load;
+    using base::options_;
+    using base::source_;
+    using base::view_;
 
     Q quantizer_;
-    strided<const Scalar, Rank> source_;
-    const quantize_options& options_;
-    row_view<const Scalar, Rank> view_;
-    row_layout layout_;
     std::vector<parameters> parameters_;
-    std::uint8_t* codes_ = nullptr;
+
+private:
     float largest_ = 0.0f;
 };
 
