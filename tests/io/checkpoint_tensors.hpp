@@ -6,6 +6,8 @@
 #include "tests/common/temporary_folder.hpp"
 
 #include "tersor/core/error.hpp"
+#include "tersor/core/quantized_tensor.hpp"
+#include "tersor/formats/packing.hpp"
 #include "tersor/io/safetensors.hpp"
 #include "tersor/io/safetensors_writer.hpp"
 
@@ -16,11 +18,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 #include <map>
 #include <random>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace checkpoint {
@@ -39,6 +44,51 @@ inline matrix sample(int rows, int cols, unsigned seed = 1) {
         value = sum * (random() % 64 == 0 ? 0.4f : 0.05f);
     }
     return w;
+}
+
+/// A tensor of any codes and parameters that its quantizer may store.
+template <class Q>
+tersor::quantized_tensor<Q> any_quantized(int rows, int cols, unsigned seed = 1) {
+    using code = tersor::code_of<Q>;
+    std::mt19937 random(seed);
+    const auto layout = tersor::quantized_tensor<Q>::layout_of({rows, cols}, 1);
+    std::vector<std::uint8_t> packed(static_cast<std::size_t>(layout.rows * layout.row_bytes));
+    std::vector<code> codes(static_cast<std::size_t>(cols));
+    for (int row = 0; row < rows; ++row) {
+        for (code& c : codes) {
+            const auto bits = static_cast<std::uint8_t>(random());
+            tersor::unpack(typename Q::format{}, &bits, std::span<code>(&c, 1));
+        }
+        tersor::pack(typename Q::format{}, std::span<const code>(codes), packed.data() + row * layout.row_bytes);
+    }
+    std::vector<typename Q::parameters> parameters(static_cast<std::size_t>(layout.groups));
+    for (auto& p : parameters) {
+        const auto number = random();
+        if constexpr (std::is_integral_v<decltype(p.scale)>) {
+            p.scale = static_cast<std::uint8_t>(number);
+        } else {
+            p.scale = static_cast<decltype(p.scale)>(static_cast<float>(number % 1024 + 1) / 4096.0f);
+        }
+        if constexpr (requires { p.zero; }) {
+            constexpr int lowest = Q::format::lowest, count = Q::format::highest - lowest + 1;
+            p.zero = static_cast<decltype(p.zero)>(lowest + static_cast<int>(random() % static_cast<unsigned>(count)));
+        }
+    }
+    return {Q{}, {rows, cols}, 1, std::move(packed), std::move(parameters)};
+}
+
+/// The values of a tensor by the definition of its quantizer.
+template <class Q>
+std::vector<float> values_of(const tersor::quantized_tensor<Q>& q) {
+    std::vector<float> values;
+    for (tersor::index row = 0; row < q.layout().rows; ++row) {
+        for (tersor::index i = 0; i < q.layout().length; ++i) {
+            const auto code =
+                tersor::packed_code<typename Q::format>(q.row_codes(row).data(), static_cast<std::size_t>(i));
+            values.push_back(q.quantizer().decode(code, q.parameters()[static_cast<std::size_t>(q.group_of(row, i))]));
+        }
+    }
+    return values;
 }
 
 /// Stands in for a writer: takes tensors as they come.

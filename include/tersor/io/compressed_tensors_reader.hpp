@@ -121,8 +121,8 @@ private:
         const std::int64_t words = w_.cols;
         w_.cols = shape[1];
         if (shape[0] != w_.rows || w_.cols < 0) {
-            fail(*w_.shape,
-                 "says " + tersor::detail::describe_shape(shape) + ", but the codes are " + describe(*w_.codes));
+            fail(*w_.shape, "says " + tersor::detail::describe_shape(shape) + ", but '" + w_.codes->name + "' is " +
+                                describe(*w_.codes));
         }
         std::vector<int> possible, hinted;
         for (int bits = 1; bits <= 8; ++bits) {

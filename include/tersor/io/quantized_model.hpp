@@ -18,6 +18,7 @@
 #include "tersor/io/safetensors_values.hpp"
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -67,7 +68,7 @@ public:
 
     /// The values of a weight of this model in row-major order, in float, not rounded to its dtype. `to` has elements()
     /// of them. Errors: shape_mismatch for another number; unsupported if the weight is not readable; cancelled.
-    template <class Execution = execution>
+    template <std::same_as<execution> Execution = execution>
     void read(const model_weight& weight, std::span<float> to, const Execution& exec = {}) const {
         if (to.size() != static_cast<std::uint64_t>(weight.elements())) {
             raise(error_code::shape_mismatch, "weight " + detail::quote_name(weight.name) + " has " +
@@ -78,7 +79,7 @@ public:
     }
 
     /// All values of a weight of this model. Memory: 4 bytes each.
-    template <class Execution = execution>
+    template <std::same_as<execution> Execution = execution>
     [[nodiscard]] std::vector<float> read(const model_weight& weight, const Execution& exec = {}) const {
         std::vector<float> values(weight.is_readable ? static_cast<std::size_t>(weight.elements()) : 0);
         if (!weight.is_readable) {
@@ -160,14 +161,16 @@ private:
                 add(compressed_tensors::find_weight(tensor, source, find_tensor, hints));
             }
         }
-        std::sort(taken.begin(), taken.end());
-        if (const auto twice = std::adjacent_find(taken.begin(), taken.end()); twice != taken.end()) {
+        std::vector<const safetensors_tensor*> of_layouts = taken;
+        std::sort(of_layouts.begin(), of_layouts.end());
+        const auto twice = std::adjacent_find(of_layouts.begin(), of_layouts.end());
+        if (twice != of_layouts.end()) {
             raise(error_code::corrupt_file,
                   files_.path() + ": tensor " + detail::quote_name((*twice)->name) + " belongs to two weights");
         }
         for (std::size_t i = 0; i < entries.size(); ++i) {
             const safetensors_tensor& tensor = *entries[i].tensor;
-            if (!std::binary_search(taken.begin(), taken.end(), &tensor)) {
+            if (!std::binary_search(of_layouts.begin(), of_layouts.end(), &tensor)) {
                 detail::refuse_orphan(tensor, source_of(i), find_tensor);
                 add(&tensor);
             }
