@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -44,6 +45,22 @@ TEST(SafetensorsValues, WidensHalvesExactly) {
               (std::vector<float>{1.0F, -2.0F, 0x1p-24F}));
     EXPECT_EQ(tersor::read_floats(sample("BF16", "[2]", std::vector<std::uint16_t>{0x3F80, 0xC040}).x()),
               (std::vector<float>{1.0F, -3.0F}));
+}
+
+TEST(SafetensorsValues, WidensEveryCodeFromAnyAddress) {
+    std::vector<std::uint16_t> codes(65536);
+    for (std::size_t i = 0; i < codes.size(); ++i) {
+        codes[i] = static_cast<std::uint16_t>(i);
+    }
+    const auto bits = [](float value) { return std::bit_cast<std::uint32_t>(value); };
+    for (const std::size_t shift : {0U, 1U}) {
+        const auto halves = tersor::read_floats(sample("F16", "[65536]", codes, shift).x());
+        const auto brains = tersor::read_floats(sample("BF16", "[65536]", codes, shift).x());
+        for (std::size_t i = 0; i < codes.size(); ++i) {
+            ASSERT_EQ(bits(halves[i]), bits(tersor::fp16::decode(codes[i]))) << i;
+            ASSERT_EQ(bits(brains[i]), bits(tersor::bf16::decode(codes[i]))) << i;
+        }
+    }
 }
 
 TEST(SafetensorsValues, RoundsDoubles) {

@@ -5,6 +5,7 @@
 // alignment allow it, seen in place as an Eigen matrix. The bytes of the file are little-endian, as is the machine.
 
 #include "tersor/core/error.hpp"
+#include "tersor/formats/convert.hpp"
 #include "tersor/formats/half.hpp"
 #include "tersor/io/quote.hpp"
 #include "tersor/io/safetensors_tensor.hpp"
@@ -16,6 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -54,12 +56,24 @@ template <class T>
 }
 
 namespace detail {
-template <class Stored, class Out, class Convert>
-void convert_values(const std::byte* from, std::span<Out> to, Convert convert) noexcept {
+/// Widens the fp16 or bf16 values at `from`, which may be at any address.
+template <class Format>
+void widen_halves(const std::byte* from, std::span<float> to) {
+    std::uint16_t codes[2048];
+    while (!to.empty()) {
+        const std::size_t count = to.size() < std::size(codes) ? to.size() : std::size(codes);
+        std::memcpy(codes, from, count * sizeof(codes[0]));
+        decode<Format>({codes, count}, to.first(count));
+        from += count * sizeof(codes[0]);
+        to = to.subspan(count);
+    }
+}
+
+inline void narrow_doubles(const std::byte* from, std::span<float> to) noexcept {
     for (std::size_t i = 0; i < to.size(); ++i) {
-        Stored stored;
-        std::memcpy(&stored, from + i * sizeof(Stored), sizeof(Stored));
-        to[i] = convert(stored);
+        double value = 0;
+        std::memcpy(&value, from + i * sizeof(value), sizeof(value));
+        to[i] = static_cast<float>(value);
     }
 }
 
@@ -90,13 +104,13 @@ inline void read_floats(const safetensors_tensor& tensor, std::int64_t first, st
     const std::byte* const from = tensor.data.data() + static_cast<std::size_t>(first) * width;
     switch (tensor.dtype) {
     case safetensors_dtype::f16:
-        detail::convert_values<std::uint16_t>(from, to, [](std::uint16_t code) { return fp16::decode(code); });
+        detail::widen_halves<fp16>(from, to);
         break;
     case safetensors_dtype::bf16:
-        detail::convert_values<std::uint16_t>(from, to, [](std::uint16_t code) { return bf16::decode(code); });
+        detail::widen_halves<bf16>(from, to);
         break;
     case safetensors_dtype::f64:
-        detail::convert_values<double>(from, to, [](double value) { return static_cast<float>(value); });
+        detail::narrow_doubles(from, to);
         break;
     default:
         if (!to.empty()) {
