@@ -45,7 +45,6 @@ TEST(MemoryFootprint, ScalesOfNf4AreCounted) {
 // A scale of 12 bits: parameters need not fill bytes.
 struct narrow_scale : blockwise<absmax<int4>, 32> {
     static constexpr int parameter_bits = 12;
-    friend bool operator==(const narrow_scale&, const narrow_scale&) = default;
 };
 
 template <class Q>

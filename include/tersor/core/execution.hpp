@@ -98,8 +98,9 @@ public:
             }
             take_turns(*state, work);
         }
-        if (state->failure) {
-            std::rethrow_exception(state->failure);
+        // Taken from the state, so that no late helper is the one that frees the exception.
+        if (const std::exception_ptr failure = std::exchange(state->failure, nullptr)) {
+            std::rethrow_exception(failure);
         }
         if (state->cancelled) {
             raise(error_code::cancelled,
