@@ -72,8 +72,7 @@ struct format_lanes<integer<Bits, Signed>> {
 // Small floats: the significand is rounded by an integer addition, or, below the normal numbers, by the conversion of
 // a multiple of the smallest value.
 template <int ExponentBits, int MantissaBits, int Bias, specials Specials>
-    requires(Specials != specials::fnuz)
-struct format_lanes<minifloat<ExponentBits, MantissaBits, Bias, Specials>> {
+requires(Specials != specials::fnuz) struct format_lanes<minifloat<ExponentBits, MantissaBits, Bias, Specials>> {
     using format_type = minifloat<ExponentBits, MantissaBits, Bias, Specials>;
     explicit format_lanes(const format_type&) noexcept {}
 
@@ -108,7 +107,8 @@ struct format_lanes<minifloat<ExponentBits, MantissaBits, Bias, Specials>> {
         store_u8(out, encode<true>(a), encode<true>(b), encode<true>(c), encode<true>(d));
     }
     static bool is_plain(const std::uint8_t* codes) noexcept {
-        return Specials == specials::finite || are_bytes_within<format_type::sign_bit - 1, format_type::largest_code>(codes);
+        return Specials == specials::finite ||
+               are_bytes_within<format_type::sign_bit - 1, format_type::largest_code>(codes);
     }
     static vf decode(const std::uint8_t* codes) noexcept {
         if constexpr (format_type::bits == 8) {
@@ -138,15 +138,12 @@ struct format_lanes<minifloat<ExponentBits, MantissaBits, Bias, Specials>> {
             return select(special, as_float(infinity_or_nan | sign), decode(codes));
         }
     }
-    static constexpr float power_of_two(int exponent) noexcept {
-        return std::bit_cast<float>((exponent + 127) << 23);
-    }
+    static constexpr float power_of_two(int exponent) noexcept { return std::bit_cast<float>((exponent + 127) << 23); }
 };
 
 // Codebooks of up to 16 values: the position is the number of midpoints below the value.
 template <class Values>
-    requires(codebook<Values>::bits <= 4)
-struct format_lanes<codebook<Values>> {
+requires(codebook<Values>::bits <= 4) struct format_lanes<codebook<Values>> {
     using format_type = codebook<Values>;
     static constexpr std::size_t size = format_type::size;
 
@@ -222,9 +219,13 @@ void encode_bytes(const Format& format, const float* x, std::size_t count, std::
     }
 }
 
-/// Whether a format's values come from a table that is too large for registers: then scalar loads are the best there is.
+/// Whether a format's values come from a table that is too large for registers: then scalar loads are the best there
+/// is.
 template <class Format>
-inline constexpr bool has_large_table = requires { &Format::midpoints; } && (Format::bits > 4);
+inline constexpr bool has_large_table = requires {
+    &Format::midpoints;
+}
+&&(Format::bits > 4);
 
 /// Decodes count codes of a byte each; `finish` says what to store of `lanes` values, `finish_one` of one.
 template <bool Stream, class Format, class Finish, class FinishOne>
@@ -264,7 +265,8 @@ inline void decode_each(const Format& format, const std::uint8_t* codes, std::si
 /// Decodes count codes of a byte each.
 template <class Format>
 void decode_bytes(const Format& format, const std::uint8_t* codes, std::size_t count, float* out) noexcept {
-    decode_each<false>(format, codes, count, out, [](vf v) { return v; }, [](float v) { return v; });
+    decode_each<false>(
+        format, codes, count, out, [](vf v) { return v; }, [](float v) { return v; });
 }
 
 /// bfloat16: the lower half is rounded away by an integer addition.

@@ -152,7 +152,8 @@ private:
             header_ += to_string(e.tensor.dtype);
             header_ += "\",\"shape\":[";
             for (const std::int64_t extent : e.tensor.shape) {
-                header_ += (header_.back() == '[' ? "" : ",") + std::to_string(extent);
+                header_ += header_.back() == '[' ? "" : ",";
+                header_ += std::to_string(extent);
             }
             header_ += "],\"data_offsets\":[" + std::to_string(begin) + "," + std::to_string(begin + e.bytes) + "]}";
             begin += e.bytes;

@@ -42,7 +42,8 @@ namespace detail {
 [[nodiscard]] inline std::string describe_shape(std::span<const std::int64_t> shape) {
     std::string text = "[";
     for (const std::int64_t extent : shape) {
-        text += (text.size() > 1 ? ", " : "") + std::to_string(extent);
+        text += text.size() > 1 ? ", " : "";
+        text += std::to_string(extent);
     }
     return text + "]";
 }

@@ -1,8 +1,9 @@
 #ifndef TERSOR_QUANTIZERS_CODEC_HPP
 #define TERSOR_QUANTIZERS_CODEC_HPP
 
-// How runs of groups are fitted, encoded and decoded for any quantizer: the loops of codec-inl.hpp for the instruction
-// set in use. `quantize` and `dequantize` are made of these; everything here is unchecked.
+// How runs of groups are fitted, encoded and decoded for any quantizer: the loops of the *_groups-inl.hpp files for the
+// instruction set in use. A run is consecutive values of one row: whole groups, of which the last may be shorter.
+// `quantize` and `dequantize` are made of these; everything here is unchecked.
 
 #include "tersor/core/concepts.hpp"
 #include "tersor/formats/format.hpp"
@@ -16,7 +17,13 @@
 #include <span>
 #include <type_traits>
 
-#define TERSOR_KERNELS "tersor/quantizers/codec-inl.hpp"
+#define TERSOR_KERNELS "tersor/quantizers/fit_groups-inl.hpp"
+#include "tersor/simd/for_each_isa.hpp"
+#define TERSOR_KERNELS "tersor/quantizers/encode_groups-inl.hpp"
+#include "tersor/simd/for_each_isa.hpp"
+#define TERSOR_KERNELS "tersor/quantizers/quantize_groups-inl.hpp"
+#include "tersor/simd/for_each_isa.hpp"
+#define TERSOR_KERNELS "tersor/quantizers/decode_groups-inl.hpp"
 #include "tersor/simd/for_each_isa.hpp"
 
 namespace tersor::inline v0 {
@@ -27,9 +34,9 @@ namespace detail {
 inline int round_by(float value, rounding rule, float random) noexcept {
     const float below = std::floor(value);
     const float above_by = value - below; // exact
-    const bool up = rule == rounding::stochastic   ? random < above_by
-                    : rule == rounding::half_away  ? above_by > 0.5f || (above_by == 0.5f && value > 0.0f)
-                                                   : round_to_int(value) > static_cast<int>(below);
+    const bool up = rule == rounding::stochastic  ? random < above_by
+                    : rule == rounding::half_away ? above_by > 0.5f || (above_by == 0.5f && value > 0.0f)
+                                                  : round_to_int(value) > static_cast<int>(below);
     return static_cast<int>(below) + (up ? 1 : 0);
 }
 
@@ -75,7 +82,9 @@ struct codec {
             const float scaled = x / q.scale(p);
             const float bounded = scaled > -limit ? (scaled < limit ? scaled : limit) : -limit;
             const int code = detail::round_by(bounded, rule, random) + static_cast<int>(q.zero_code(p));
-            return static_cast<code_of<Q>>(code < format::lowest ? format::lowest : code > format::highest ? format::highest : code);
+            return static_cast<code_of<Q>>(code < format::lowest    ? format::lowest
+                                           : code > format::highest ? format::highest
+                                                                    : code);
         } else if constexpr (requires { q.inverse(p); }) {
             return tersor::encode_rounded(format_instance, x * q.inverse(p), rule, random);
         } else if constexpr (scaled_quantizer<Q>) {

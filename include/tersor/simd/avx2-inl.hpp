@@ -20,34 +20,74 @@ struct vm {
     __m256i r;
 };
 
-inline vf splat(float x) noexcept { return {_mm256_set1_ps(x)}; }
-inline vi splat(std::int32_t x) noexcept { return {_mm256_set1_epi32(x)}; }
+inline vf splat(float x) noexcept {
+    return {_mm256_set1_ps(x)};
+}
+inline vi splat(std::int32_t x) noexcept {
+    return {_mm256_set1_epi32(x)};
+}
 
-inline vf load(const float* p) noexcept { return {_mm256_loadu_ps(p)}; }
-inline vi load(const std::int32_t* p) noexcept { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
-inline void store(float* p, vf v) noexcept { _mm256_storeu_ps(p, v.r); }
-inline void store(std::int32_t* p, vi v) noexcept { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v.r); }
+inline vf load(const float* p) noexcept {
+    return {_mm256_loadu_ps(p)};
+}
+inline vi load(const std::int32_t* p) noexcept {
+    return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))};
+}
+inline void store(float* p, vf v) noexcept {
+    _mm256_storeu_ps(p, v.r);
+}
+inline void store(std::int32_t* p, vi v) noexcept {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v.r);
+}
 /// A store that passes by the caches; p is aligned to 16 bytes.
 inline void stream(float* p, vf v) noexcept {
     _mm_stream_ps(p, _mm256_castps256_ps128(v.r));
     _mm_stream_ps(p + 4, _mm256_extractf128_ps(v.r, 1));
 }
-inline void stream_fence() noexcept { _mm_sfence(); }
+inline void stream_fence() noexcept {
+    _mm_sfence();
+}
 
-inline vf operator+(vf a, vf b) noexcept { return {_mm256_add_ps(a.r, b.r)}; }
-inline vf operator-(vf a, vf b) noexcept { return {_mm256_sub_ps(a.r, b.r)}; }
-inline vf operator*(vf a, vf b) noexcept { return {_mm256_mul_ps(a.r, b.r)}; }
-inline vf operator/(vf a, vf b) noexcept { return {_mm256_div_ps(a.r, b.r)}; }
-inline vf fma(vf a, vf b, vf c) noexcept { return {_mm256_fmadd_ps(a.r, b.r, c.r)}; }
-inline vi operator+(vi a, vi b) noexcept { return {_mm256_add_epi32(a.r, b.r)}; }
-inline vi operator-(vi a, vi b) noexcept { return {_mm256_sub_epi32(a.r, b.r)}; }
-inline vi operator&(vi a, vi b) noexcept { return {_mm256_and_si256(a.r, b.r)}; }
-inline vi operator|(vi a, vi b) noexcept { return {_mm256_or_si256(a.r, b.r)}; }
-inline vi operator^(vi a, vi b) noexcept { return {_mm256_xor_si256(a.r, b.r)}; }
+inline vf operator+(vf a, vf b) noexcept {
+    return {_mm256_add_ps(a.r, b.r)};
+}
+inline vf operator-(vf a, vf b) noexcept {
+    return {_mm256_sub_ps(a.r, b.r)};
+}
+inline vf operator*(vf a, vf b) noexcept {
+    return {_mm256_mul_ps(a.r, b.r)};
+}
+inline vf operator/(vf a, vf b) noexcept {
+    return {_mm256_div_ps(a.r, b.r)};
+}
+inline vf fma(vf a, vf b, vf c) noexcept {
+    return {_mm256_fmadd_ps(a.r, b.r, c.r)};
+}
+inline vi operator+(vi a, vi b) noexcept {
+    return {_mm256_add_epi32(a.r, b.r)};
+}
+inline vi operator-(vi a, vi b) noexcept {
+    return {_mm256_sub_epi32(a.r, b.r)};
+}
+inline vi operator&(vi a, vi b) noexcept {
+    return {_mm256_and_si256(a.r, b.r)};
+}
+inline vi operator|(vi a, vi b) noexcept {
+    return {_mm256_or_si256(a.r, b.r)};
+}
+inline vi operator^(vi a, vi b) noexcept {
+    return {_mm256_xor_si256(a.r, b.r)};
+}
 
-inline vi bits(vf v) noexcept { return {_mm256_castps_si256(v.r)}; }
-inline vf as_float(vi v) noexcept { return {_mm256_castsi256_ps(v.r)}; }
-inline vf convert(vi v) noexcept { return {_mm256_cvtepi32_ps(v.r)}; }
+inline vi bits(vf v) noexcept {
+    return {_mm256_castps_si256(v.r)};
+}
+inline vf as_float(vi v) noexcept {
+    return {_mm256_castsi256_ps(v.r)};
+}
+inline vf convert(vi v) noexcept {
+    return {_mm256_cvtepi32_ps(v.r)};
+}
 
 template <int Count>
 inline vi shl(vi v) noexcept {
@@ -58,19 +98,37 @@ inline vi shr(vi v) noexcept {
     return {_mm256_srli_epi32(v.r, Count)};
 }
 
-inline vm operator>(vf a, vf b) noexcept { return {_mm256_castps_si256(_mm256_cmp_ps(a.r, b.r, _CMP_GT_OQ))}; }
-inline vm operator>(vi a, vi b) noexcept { return {_mm256_cmpgt_epi32(a.r, b.r)}; }
-inline vi select(vm m, vi yes, vi no) noexcept { return {_mm256_blendv_epi8(no.r, yes.r, m.r)}; }
+inline vm operator>(vf a, vf b) noexcept {
+    return {_mm256_castps_si256(_mm256_cmp_ps(a.r, b.r, _CMP_GT_OQ))};
+}
+inline vm operator>(vi a, vi b) noexcept {
+    return {_mm256_cmpgt_epi32(a.r, b.r)};
+}
+inline vi select(vm m, vi yes, vi no) noexcept {
+    return {_mm256_blendv_epi8(no.r, yes.r, m.r)};
+}
 inline vf select(vm m, vf yes, vf no) noexcept {
     return {_mm256_blendv_ps(no.r, yes.r, _mm256_castsi256_ps(m.r))};
 }
-inline bool any(vm m) noexcept { return _mm256_movemask_epi8(m.r) != 0; }
-inline vi increment_if(vi count, vm m) noexcept { return {_mm256_sub_epi32(count.r, m.r)}; }
+inline bool any(vm m) noexcept {
+    return _mm256_movemask_epi8(m.r) != 0;
+}
+inline vi increment_if(vi count, vm m) noexcept {
+    return {_mm256_sub_epi32(count.r, m.r)};
+}
 
-inline vf max(vf a, vf b) noexcept { return {_mm256_max_ps(a.r, b.r)}; }
-inline vf min(vf a, vf b) noexcept { return {_mm256_min_ps(a.r, b.r)}; }
-inline vi max(vi a, vi b) noexcept { return {_mm256_max_epi32(a.r, b.r)}; }
-inline vi min(vi a, vi b) noexcept { return {_mm256_min_epi32(a.r, b.r)}; }
+inline vf max(vf a, vf b) noexcept {
+    return {_mm256_max_ps(a.r, b.r)};
+}
+inline vf min(vf a, vf b) noexcept {
+    return {_mm256_min_ps(a.r, b.r)};
+}
+inline vi max(vi a, vi b) noexcept {
+    return {_mm256_max_epi32(a.r, b.r)};
+}
+inline vi min(vi a, vi b) noexcept {
+    return {_mm256_min_epi32(a.r, b.r)};
+}
 
 inline vi round(vf v) noexcept {
     return {_mm256_cvtps_epi32(v.r)};
@@ -96,7 +154,9 @@ inline bool are_bytes_within(const std::uint8_t* p) noexcept {
     const __m256i masked = _mm256_and_si256(bytes, _mm256_set1_epi8(static_cast<char>(Mask)));
     return _mm256_movemask_epi8(_mm256_cmpgt_epi8(masked, _mm256_set1_epi8(static_cast<char>(Largest)))) == 0;
 }
-inline bool any_nan(vf a, vf b) noexcept { return _mm256_movemask_ps(_mm256_cmp_ps(a.r, b.r, _CMP_UNORD_Q)) != 0; }
+inline bool any_nan(vf a, vf b) noexcept {
+    return _mm256_movemask_ps(_mm256_cmp_ps(a.r, b.r, _CMP_UNORD_Q)) != 0;
+}
 
 inline vi load_u8(const std::uint8_t* p) noexcept {
     return {_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)))};
@@ -118,8 +178,7 @@ inline void store_u8(std::uint8_t* p, vi a, vi b, vi c, vi d) noexcept {
     const __m256i ab = _mm256_and_si256(_mm256_packs_epi32(a.r, b.r), low);
     const __m256i cd = _mm256_and_si256(_mm256_packs_epi32(c.r, d.r), low);
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
-                        _mm256_permutevar8x32_epi32(_mm256_packus_epi16(ab, cd), order));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permutevar8x32_epi32(_mm256_packus_epi16(ab, cd), order));
 }
 struct watcher {
     vi least;
@@ -164,8 +223,8 @@ template <bool HighFirst>
 inline vi load_nibbles(const std::uint8_t* p) noexcept {
     std::int32_t word;
     std::memcpy(&word, p, sizeof word);
-    const __m256i shifts = HighFirst ? _mm256_setr_epi32(4, 0, 12, 8, 20, 16, 28, 24)
-                                     : _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28);
+    const __m256i shifts =
+        HighFirst ? _mm256_setr_epi32(4, 0, 12, 8, 20, 16, 28, 24) : _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28);
     return {_mm256_srlv_epi32(_mm256_set1_epi32(word), shifts)};
 }
 
@@ -180,13 +239,19 @@ inline void store_half(std::uint16_t* p, vf v) noexcept {
 struct table8 {
     __m256 values;
 };
-inline table8 load_table8(const float* p) noexcept { return {_mm256_loadu_ps(p)}; }
-inline vf lookup(const table8& t, vi i) noexcept { return {_mm256_permutevar8x32_ps(t.values, i.r)}; }
+inline table8 load_table8(const float* p) noexcept {
+    return {_mm256_loadu_ps(p)};
+}
+inline vf lookup(const table8& t, vi i) noexcept {
+    return {_mm256_permutevar8x32_ps(t.values, i.r)};
+}
 
 struct table16 {
     __m256 low, high;
 };
-inline table16 load_table16(const float* p) noexcept { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+inline table16 load_table16(const float* p) noexcept {
+    return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
+}
 inline table16 operator*(const table16& t, float factor) noexcept {
     return {_mm256_mul_ps(t.low, _mm256_set1_ps(factor)), _mm256_mul_ps(t.high, _mm256_set1_ps(factor))};
 }

@@ -20,13 +20,25 @@ struct vm {
     __mmask16 r;
 };
 
-inline vf splat(float x) noexcept { return {_mm512_set1_ps(x)}; }
-inline vi splat(std::int32_t x) noexcept { return {_mm512_set1_epi32(x)}; }
+inline vf splat(float x) noexcept {
+    return {_mm512_set1_ps(x)};
+}
+inline vi splat(std::int32_t x) noexcept {
+    return {_mm512_set1_epi32(x)};
+}
 
-inline vf load(const float* p) noexcept { return {_mm512_loadu_ps(p)}; }
-inline vi load(const std::int32_t* p) noexcept { return {_mm512_loadu_si512(p)}; }
-inline void store(float* p, vf v) noexcept { _mm512_storeu_ps(p, v.r); }
-inline void store(std::int32_t* p, vi v) noexcept { _mm512_storeu_si512(p, v.r); }
+inline vf load(const float* p) noexcept {
+    return {_mm512_loadu_ps(p)};
+}
+inline vi load(const std::int32_t* p) noexcept {
+    return {_mm512_loadu_si512(p)};
+}
+inline void store(float* p, vf v) noexcept {
+    _mm512_storeu_ps(p, v.r);
+}
+inline void store(std::int32_t* p, vi v) noexcept {
+    _mm512_storeu_si512(p, v.r);
+}
 /// A store that passes by the caches; p is aligned to 16 bytes.
 inline void stream(float* p, vf v) noexcept {
     _mm_stream_ps(p, _mm512_castps512_ps128(v.r));
@@ -34,22 +46,50 @@ inline void stream(float* p, vf v) noexcept {
     _mm_stream_ps(p + 8, _mm512_extractf32x4_ps(v.r, 2));
     _mm_stream_ps(p + 12, _mm512_extractf32x4_ps(v.r, 3));
 }
-inline void stream_fence() noexcept { _mm_sfence(); }
+inline void stream_fence() noexcept {
+    _mm_sfence();
+}
 
-inline vf operator+(vf a, vf b) noexcept { return {_mm512_add_ps(a.r, b.r)}; }
-inline vf operator-(vf a, vf b) noexcept { return {_mm512_sub_ps(a.r, b.r)}; }
-inline vf operator*(vf a, vf b) noexcept { return {_mm512_mul_ps(a.r, b.r)}; }
-inline vf operator/(vf a, vf b) noexcept { return {_mm512_div_ps(a.r, b.r)}; }
-inline vf fma(vf a, vf b, vf c) noexcept { return {_mm512_fmadd_ps(a.r, b.r, c.r)}; }
-inline vi operator+(vi a, vi b) noexcept { return {_mm512_add_epi32(a.r, b.r)}; }
-inline vi operator-(vi a, vi b) noexcept { return {_mm512_sub_epi32(a.r, b.r)}; }
-inline vi operator&(vi a, vi b) noexcept { return {_mm512_and_si512(a.r, b.r)}; }
-inline vi operator|(vi a, vi b) noexcept { return {_mm512_or_si512(a.r, b.r)}; }
-inline vi operator^(vi a, vi b) noexcept { return {_mm512_xor_si512(a.r, b.r)}; }
+inline vf operator+(vf a, vf b) noexcept {
+    return {_mm512_add_ps(a.r, b.r)};
+}
+inline vf operator-(vf a, vf b) noexcept {
+    return {_mm512_sub_ps(a.r, b.r)};
+}
+inline vf operator*(vf a, vf b) noexcept {
+    return {_mm512_mul_ps(a.r, b.r)};
+}
+inline vf operator/(vf a, vf b) noexcept {
+    return {_mm512_div_ps(a.r, b.r)};
+}
+inline vf fma(vf a, vf b, vf c) noexcept {
+    return {_mm512_fmadd_ps(a.r, b.r, c.r)};
+}
+inline vi operator+(vi a, vi b) noexcept {
+    return {_mm512_add_epi32(a.r, b.r)};
+}
+inline vi operator-(vi a, vi b) noexcept {
+    return {_mm512_sub_epi32(a.r, b.r)};
+}
+inline vi operator&(vi a, vi b) noexcept {
+    return {_mm512_and_si512(a.r, b.r)};
+}
+inline vi operator|(vi a, vi b) noexcept {
+    return {_mm512_or_si512(a.r, b.r)};
+}
+inline vi operator^(vi a, vi b) noexcept {
+    return {_mm512_xor_si512(a.r, b.r)};
+}
 
-inline vi bits(vf v) noexcept { return {_mm512_castps_si512(v.r)}; }
-inline vf as_float(vi v) noexcept { return {_mm512_castsi512_ps(v.r)}; }
-inline vf convert(vi v) noexcept { return {_mm512_cvtepi32_ps(v.r)}; }
+inline vi bits(vf v) noexcept {
+    return {_mm512_castps_si512(v.r)};
+}
+inline vf as_float(vi v) noexcept {
+    return {_mm512_castsi512_ps(v.r)};
+}
+inline vf convert(vi v) noexcept {
+    return {_mm512_cvtepi32_ps(v.r)};
+}
 
 template <int Count>
 inline vi shl(vi v) noexcept {
@@ -60,19 +100,37 @@ inline vi shr(vi v) noexcept {
     return {_mm512_srli_epi32(v.r, Count)};
 }
 
-inline vm operator>(vf a, vf b) noexcept { return {_mm512_cmp_ps_mask(a.r, b.r, _CMP_GT_OQ)}; }
-inline vm operator>(vi a, vi b) noexcept { return {_mm512_cmpgt_epi32_mask(a.r, b.r)}; }
-inline vi select(vm m, vi yes, vi no) noexcept { return {_mm512_mask_blend_epi32(m.r, no.r, yes.r)}; }
-inline vf select(vm m, vf yes, vf no) noexcept { return {_mm512_mask_blend_ps(m.r, no.r, yes.r)}; }
-inline bool any(vm m) noexcept { return m.r != 0; }
+inline vm operator>(vf a, vf b) noexcept {
+    return {_mm512_cmp_ps_mask(a.r, b.r, _CMP_GT_OQ)};
+}
+inline vm operator>(vi a, vi b) noexcept {
+    return {_mm512_cmpgt_epi32_mask(a.r, b.r)};
+}
+inline vi select(vm m, vi yes, vi no) noexcept {
+    return {_mm512_mask_blend_epi32(m.r, no.r, yes.r)};
+}
+inline vf select(vm m, vf yes, vf no) noexcept {
+    return {_mm512_mask_blend_ps(m.r, no.r, yes.r)};
+}
+inline bool any(vm m) noexcept {
+    return m.r != 0;
+}
 inline vi increment_if(vi count, vm m) noexcept {
     return {_mm512_mask_sub_epi32(count.r, m.r, count.r, _mm512_set1_epi32(-1))};
 }
 
-inline vf max(vf a, vf b) noexcept { return {_mm512_max_ps(a.r, b.r)}; }
-inline vf min(vf a, vf b) noexcept { return {_mm512_min_ps(a.r, b.r)}; }
-inline vi max(vi a, vi b) noexcept { return {_mm512_max_epi32(a.r, b.r)}; }
-inline vi min(vi a, vi b) noexcept { return {_mm512_min_epi32(a.r, b.r)}; }
+inline vf max(vf a, vf b) noexcept {
+    return {_mm512_max_ps(a.r, b.r)};
+}
+inline vf min(vf a, vf b) noexcept {
+    return {_mm512_min_ps(a.r, b.r)};
+}
+inline vi max(vi a, vi b) noexcept {
+    return {_mm512_max_epi32(a.r, b.r)};
+}
+inline vi min(vi a, vi b) noexcept {
+    return {_mm512_min_epi32(a.r, b.r)};
+}
 
 inline vi round(vf v) noexcept {
     return {_mm512_cvtps_epi32(v.r)};
@@ -87,14 +145,18 @@ inline void reduce_max(std::int32_t* out, vi a, vi b, vi c, vi d) noexcept {
     const __m128i four = _mm_max_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out), four);
 }
-inline std::int32_t reduce_max(vi v) noexcept { return _mm512_reduce_max_epi32(v.r); }
+inline std::int32_t reduce_max(vi v) noexcept {
+    return _mm512_reduce_max_epi32(v.r);
+}
 
 template <unsigned Mask, unsigned Largest>
 inline bool are_bytes_within(const std::uint8_t* p) noexcept {
     const __m512i masked = _mm512_and_si512(_mm512_loadu_si512(p), _mm512_set1_epi8(static_cast<char>(Mask)));
     return _mm512_cmpgt_epi8_mask(masked, _mm512_set1_epi8(static_cast<char>(Largest))) == 0;
 }
-inline bool any_nan(vf a, vf b) noexcept { return _mm512_cmp_ps_mask(a.r, b.r, _CMP_UNORD_Q) != 0; }
+inline bool any_nan(vf a, vf b) noexcept {
+    return _mm512_cmp_ps_mask(a.r, b.r, _CMP_UNORD_Q) != 0;
+}
 
 inline vi load_u8(const std::uint8_t* p) noexcept {
     return {_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
@@ -177,19 +239,25 @@ inline table8 load_table8(const float* p) noexcept {
     const __m256 once = _mm256_loadu_ps(p);
     return {_mm512_insertf32x8(_mm512_castps256_ps512(once), once, 1)};
 }
-inline vf lookup(const table8& t, vi i) noexcept { return {_mm512_permutexvar_ps(i.r, t.values)}; }
+inline vf lookup(const table8& t, vi i) noexcept {
+    return {_mm512_permutexvar_ps(i.r, t.values)};
+}
 
 struct table16 {
     __m512 values;
 };
-inline table16 load_table16(const float* p) noexcept { return {_mm512_loadu_ps(p)}; }
+inline table16 load_table16(const float* p) noexcept {
+    return {_mm512_loadu_ps(p)};
+}
 inline table16 operator*(const table16& t, float factor) noexcept {
     return {_mm512_mul_ps(t.values, _mm512_set1_ps(factor))};
 }
 inline table16 operator-(const table16& t, float subtrahend) noexcept {
     return {_mm512_sub_ps(t.values, _mm512_set1_ps(subtrahend))};
 }
-inline vf lookup(const table16& t, vi i) noexcept { return {_mm512_permutexvar_ps(i.r, t.values)}; }
+inline vf lookup(const table16& t, vi i) noexcept {
+    return {_mm512_permutexvar_ps(i.r, t.values)};
+}
 
 } // namespace tersor::inline v0::simd::avx512
 TERSOR_END_AVX512

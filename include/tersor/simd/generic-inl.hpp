@@ -24,8 +24,12 @@ struct vm {
     raw_int r;
 };
 
-inline vf splat(float x) noexcept { return {raw_float{x, x, x, x}}; }
-inline vi splat(std::int32_t x) noexcept { return {raw_int{x, x, x, x}}; }
+inline vf splat(float x) noexcept {
+    return {raw_float{x, x, x, x}};
+}
+inline vi splat(std::int32_t x) noexcept {
+    return {raw_int{x, x, x, x}};
+}
 
 inline vf load(const float* p) noexcept {
     vf v;
@@ -37,28 +41,58 @@ inline vi load(const std::int32_t* p) noexcept {
     std::memcpy(&v, p, sizeof v);
     return v;
 }
-inline void store(float* p, vf v) noexcept { std::memcpy(p, &v, sizeof v); }
-inline void store(std::int32_t* p, vi v) noexcept { std::memcpy(p, &v, sizeof v); }
-inline void stream(float* p, vf v) noexcept { store(p, v); }
+inline void store(float* p, vf v) noexcept {
+    std::memcpy(p, &v, sizeof v);
+}
+inline void store(std::int32_t* p, vi v) noexcept {
+    std::memcpy(p, &v, sizeof v);
+}
+inline void stream(float* p, vf v) noexcept {
+    store(p, v);
+}
 inline void stream_fence() noexcept {}
 
-inline vf operator+(vf a, vf b) noexcept { return {a.r + b.r}; }
-inline vf operator-(vf a, vf b) noexcept { return {a.r - b.r}; }
-inline vf operator*(vf a, vf b) noexcept { return {a.r * b.r}; }
-inline vf operator/(vf a, vf b) noexcept { return {a.r / b.r}; }
+inline vf operator+(vf a, vf b) noexcept {
+    return {a.r + b.r};
+}
+inline vf operator-(vf a, vf b) noexcept {
+    return {a.r - b.r};
+}
+inline vf operator*(vf a, vf b) noexcept {
+    return {a.r * b.r};
+}
+inline vf operator/(vf a, vf b) noexcept {
+    return {a.r / b.r};
+}
 inline vf fma(vf a, vf b, vf c) noexcept {
     return {raw_float{__builtin_fmaf(a.r[0], b.r[0], c.r[0]), __builtin_fmaf(a.r[1], b.r[1], c.r[1]),
                       __builtin_fmaf(a.r[2], b.r[2], c.r[2]), __builtin_fmaf(a.r[3], b.r[3], c.r[3])}};
 }
-inline vi operator+(vi a, vi b) noexcept { return {a.r + b.r}; }
-inline vi operator-(vi a, vi b) noexcept { return {a.r - b.r}; }
-inline vi operator&(vi a, vi b) noexcept { return {a.r & b.r}; }
-inline vi operator|(vi a, vi b) noexcept { return {a.r | b.r}; }
-inline vi operator^(vi a, vi b) noexcept { return {a.r ^ b.r}; }
+inline vi operator+(vi a, vi b) noexcept {
+    return {a.r + b.r};
+}
+inline vi operator-(vi a, vi b) noexcept {
+    return {a.r - b.r};
+}
+inline vi operator&(vi a, vi b) noexcept {
+    return {a.r & b.r};
+}
+inline vi operator|(vi a, vi b) noexcept {
+    return {a.r | b.r};
+}
+inline vi operator^(vi a, vi b) noexcept {
+    return {a.r ^ b.r};
+}
 
-inline vi bits(vf v) noexcept { return {(raw_int)v.r}; }
-inline vf as_float(vi v) noexcept { return {(raw_float)v.r}; }
-inline vf convert(vi v) noexcept { return {__builtin_convertvector(v.r, raw_float)}; }
+inline vi bits(vf v) noexcept {
+    return {(raw_int)v.r};
+}
+inline vf as_float(vi v) noexcept {
+    return {(raw_float)v.r};
+}
+inline vf convert(vi v) noexcept {
+    return {__builtin_convertvector(v.r, raw_float)};
+}
 
 template <int Count>
 inline vi shl(vi v) noexcept {
@@ -70,18 +104,38 @@ inline vi shr(vi v) noexcept {
     return {(raw_int)((raw_unsigned)v.r >> Count)};
 }
 
-inline vm operator>(vf a, vf b) noexcept { return {(raw_int)(a.r > b.r)}; }
-inline vm operator>(vi a, vi b) noexcept { return {(raw_int)(a.r > b.r)}; }
-inline vi select(vm m, vi yes, vi no) noexcept { return {(m.r & yes.r) | (~m.r & no.r)}; }
-inline vf select(vm m, vf yes, vf no) noexcept { return as_float(select(m, bits(yes), bits(no))); }
-inline bool any(vm m) noexcept { return (m.r[0] | m.r[1] | m.r[2] | m.r[3]) != 0; }
+inline vm operator>(vf a, vf b) noexcept {
+    return {(raw_int)(a.r > b.r)};
+}
+inline vm operator>(vi a, vi b) noexcept {
+    return {(raw_int)(a.r > b.r)};
+}
+inline vi select(vm m, vi yes, vi no) noexcept {
+    return {(m.r & yes.r) | (~m.r & no.r)};
+}
+inline vf select(vm m, vf yes, vf no) noexcept {
+    return as_float(select(m, bits(yes), bits(no)));
+}
+inline bool any(vm m) noexcept {
+    return (m.r[0] | m.r[1] | m.r[2] | m.r[3]) != 0;
+}
 /// count + 1 where m holds, else count.
-inline vi increment_if(vi count, vm m) noexcept { return {count.r - m.r}; }
+inline vi increment_if(vi count, vm m) noexcept {
+    return {count.r - m.r};
+}
 
-inline vf max(vf a, vf b) noexcept { return select(a > b, a, b); }
-inline vf min(vf a, vf b) noexcept { return select(b > a, a, b); }
-inline vi max(vi a, vi b) noexcept { return select(a > b, a, b); }
-inline vi min(vi a, vi b) noexcept { return select(a > b, b, a); }
+inline vf max(vf a, vf b) noexcept {
+    return select(a > b, a, b);
+}
+inline vf min(vf a, vf b) noexcept {
+    return select(b > a, a, b);
+}
+inline vi max(vi a, vi b) noexcept {
+    return select(a > b, a, b);
+}
+inline vi min(vi a, vi b) noexcept {
+    return select(a > b, b, a);
+}
 
 // Adding 1.5 * 2^23 leaves a float whose last place is one: the addition itself rounds half to even.
 inline vi round(vf v) noexcept {
@@ -117,9 +171,15 @@ inline bool any_nan(vf a, vf b) noexcept {
     return any({(bits(a).r & 0x7FFFFFFF) > 0x7F800000}) || any({(bits(b).r & 0x7FFFFFFF) > 0x7F800000});
 }
 
-inline vi load_u8(const std::uint8_t* p) noexcept { return {raw_int{p[0], p[1], p[2], p[3]}}; }
-inline vi load_i8(const std::int8_t* p) noexcept { return {raw_int{p[0], p[1], p[2], p[3]}}; }
-inline vi load_u16(const std::uint16_t* p) noexcept { return {raw_int{p[0], p[1], p[2], p[3]}}; }
+inline vi load_u8(const std::uint8_t* p) noexcept {
+    return {raw_int{p[0], p[1], p[2], p[3]}};
+}
+inline vi load_i8(const std::int8_t* p) noexcept {
+    return {raw_int{p[0], p[1], p[2], p[3]}};
+}
+inline vi load_u16(const std::uint16_t* p) noexcept {
+    return {raw_int{p[0], p[1], p[2], p[3]}};
+}
 /// Stores the low halves of 2 * lanes integers.
 inline void store_u16(std::uint16_t* p, vi a, vi b) noexcept {
     for (int i = 0; i < 4; ++i) {
@@ -174,7 +234,9 @@ inline vi load_nibbles(const std::uint8_t* p) noexcept {
 
 // Without conversion instructions the scalar format does it; these only have to exist.
 inline constexpr bool has_half_conversion = false;
-inline vf load_half(const std::uint16_t*) noexcept { return splat(0.0f); }
+inline vf load_half(const std::uint16_t*) noexcept {
+    return splat(0.0f);
+}
 inline void store_half(std::uint16_t*, vf) noexcept {}
 
 /// Eight floats to be looked up by the low three bits of a lane.
