@@ -1,4 +1,4 @@
-// What codec-inl.hpp says of its quotients: fma(x, h, x * l) with h = 1 / b and l = fma(-b, h, 1) * h rounds to any
+// What encode_groups-inl.hpp says of its quotients: fma(x, h, x * l) with h = 1 / b and l = fma(-b, h, 1) * h rounds to any
 // number of at most 8 significant bits as the IEEE quotient x / b does, for every significand of b but that of all
 // ones.
 //
