@@ -16,6 +16,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -94,8 +95,8 @@ public:
     basic_quantized() = default;
 
     /// From parts: `axis` in [0, Rank) or `flat`.
-    /// Errors: `invalid_argument` for a negative size or another axis; `shape_mismatch` if the bytes of the codes or the
-    /// number of parameters are not what the dimensions ask for.
+    /// Errors: `invalid_argument` for a negative or uncountable size or another axis; `shape_mismatch` if the bytes of
+    /// the codes or the number of parameters are not what the dimensions ask for.
     basic_quantized(Quantizer quantizer, dimensions_type dimensions, int axis, Codes codes, Parameters parameters)
         : quantizer_(std::move(quantizer)), dimensions_(dimensions), axis_(axis == last_axis ? Rank - 1 : axis),
           codes_(std::move(codes)), parameters_(std::move(parameters)) {
@@ -103,17 +104,24 @@ public:
             raise(error_code::invalid_argument,
                   "axis " + std::to_string(axis) + " of a tensor of rank " + std::to_string(Rank));
         }
+        // Bits of codes are counted too, so that a size may take all but the last few bits of an index.
+        index countable = std::numeric_limits<index>::max() / 16;
         for (const index n : dimensions_) {
             if (n < 0) {
                 raise(error_code::invalid_argument, "negative size in the shape " + detail::shape_text(dimensions_));
             }
+            if (n > countable) {
+                raise(error_code::invalid_argument,
+                      "the values of the shape " + detail::shape_text(dimensions_) + " cannot be counted");
+            }
+            countable /= n == 0 ? 1 : n;
         }
         layout_ = layout_of(dimensions_, axis_);
         const index bytes = layout_.rows * layout_.row_bytes;
         if (static_cast<index>(codes_.size()) != bytes) {
-            raise(error_code::shape_mismatch, "a tensor of shape " + detail::shape_text(dimensions_) + " with codes of " +
-                                                  std::to_string(Quantizer::format::bits) + " bits has " +
-                                                  std::to_string(bytes) + " bytes of codes, not " +
+            raise(error_code::shape_mismatch, "a tensor of shape " + detail::shape_text(dimensions_) +
+                                                  " with codes of " + std::to_string(Quantizer::format::bits) +
+                                                  " bits has " + std::to_string(bytes) + " bytes of codes, not " +
                                                   std::to_string(codes_.size()));
         }
         if (static_cast<index>(parameters_.size()) != layout_.groups) {
@@ -219,13 +227,11 @@ private:
 
 /// A quantized tensor that owns its codes and parameters. `Kind` says what `dequantize` gives back.
 template <quantizer Quantizer, int Rank = 2, class Kind = matrix_kind<Eigen::RowMajor>>
-using quantized_tensor =
-    basic_quantized<Quantizer, Rank, Kind, std::vector<std::uint8_t>, parameter_array<Quantizer>>;
+using quantized_tensor = basic_quantized<Quantizer, Rank, Kind, std::vector<std::uint8_t>, parameter_array<Quantizer>>;
 
 /// A quantized tensor whose codes and parameters lie elsewhere, such as in a mapped file, and must outlive it.
 template <quantizer Quantizer, int Rank = 2, class Kind = matrix_kind<Eigen::RowMajor>>
-using quantized_view =
-    basic_quantized<Quantizer, Rank, Kind, std::span<const std::uint8_t>, parameter_view<Quantizer>>;
+using quantized_view = basic_quantized<Quantizer, Rank, Kind, std::span<const std::uint8_t>, parameter_view<Quantizer>>;
 
 /// A view on an owning tensor.
 template <class Quantizer, int Rank, class Kind, class Codes, class Parameters>
