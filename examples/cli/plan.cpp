@@ -1,0 +1,201 @@
+#include "plan.hpp"
+
+#include "selection.hpp"
+#include "usage.hpp"
+
+#include "tersor/io/bitsandbytes_config.hpp"
+#include "tersor/io/compressed_tensors_config.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+
+namespace cli {
+
+namespace {
+
+using tersor::safetensors_dtype;
+
+std::optional<layout> parse_layout(const std::string& name) {
+    if (name.empty()) {
+        return {};
+    }
+    for (const layout kind : {layout::bitsandbytes, layout::compressed_tensors}) {
+        if (name == to_string(kind)) {
+            return kind;
+        }
+    }
+    const bool is_later = name == "gptq" || name == "gptq-v2" || name == "awq" || name == "gguf";
+    throw usage_error((is_later ? "the layout '" + name + "' is not available yet" : "unknown layout '" + name + "'") +
+                      "; available: bitsandbytes, compressed-tensors");
+}
+
+layout layout_for(const spec& s, std::optional<layout> wanted) {
+    if (s.is_plain()) {
+        return layout::plain;
+    }
+    return wanted.value_or(s.format->family == family::codebook ? layout::bitsandbytes : layout::compressed_tensors);
+}
+
+// A default group gives way to the whole row where it does not divide it.
+void fit_group(target& what) {
+    spec& s = what.spec;
+    const bool is_free = s.format->family == family::absmax || s.format->family == family::zero_point ||
+                         s.format->family == family::small_float;
+    if (is_free && !s.explicit_group && s.group > 0 && what.cols() % s.group != 0) {
+        s.group = tersor::whole_row;
+    }
+}
+
+std::unique_ptr<encoder> encoder_for(const target& what) {
+    try {
+        return make_encoder(what);
+    } catch (const tersor::error& e) {
+        if (e.code() == tersor::error_code::unsupported) {
+            throw usage_error(e.what());
+        }
+        throw;
+    }
+}
+
+std::string module_of(const std::string& name) {
+    constexpr std::string_view ending = ".weight";
+    return name.ends_with(ending) ? name.substr(0, name.size() - ending.size()) : name;
+}
+
+// A linear layer, as far as names and shapes tell.
+bool is_kept_layer(const planned_tensor& t) {
+    const std::string& name = t.source->name;
+    return t.source->shape.size() == 2 && name.ends_with(".weight") && name.find("embed_tokens") == std::string::npos &&
+           name.find("wte") == std::string::npos && name.find("token_embd") == std::string::npos;
+}
+
+tersor::json::value bitsandbytes_config(const plan& p) {
+    tersor::bitsandbytes::config config;
+    std::set<std::string> kinds;
+    for (const planned_tensor& t : p.tensors) {
+        const bool is_quantized = t.encoder != nullptr && !t.target.spec.is_plain();
+        if (!is_quantized && is_kept_layer(t)) {
+            config.skipped_modules.push_back(module_of(t.source->name));
+        }
+        if (is_quantized) {
+            const spec& s = t.target.spec;
+            kinds.insert(s.format->family == family::absmax ? "int8/row" : s.format->bits == 8 ? "dynamic8" : "4-bit");
+            config.type = s.format->name;
+            config.double_quant = s.double_quant;
+            config.compute_dtype = t.source->dtype == safetensors_dtype::bf16  ? "bfloat16"
+                                   : t.source->dtype == safetensors_dtype::f16 ? "float16"
+                                                                               : "float32";
+        }
+    }
+    if (kinds.size() > 1) {
+        throw usage_error("config.json of the layout bitsandbytes cannot say that some weights are " + *kinds.begin() +
+                          " and others " + *kinds.rbegin() + "; write a single .safetensors file, or use one kind");
+    }
+    config.int8 = kinds.contains("int8/row");
+    return kinds.contains("dynamic8") ? tersor::json::value() : tersor::bitsandbytes::quantization_config(config);
+}
+
+tersor::json::value compressed_tensors_config(const plan& p) {
+    tersor::compressed_tensors::config_builder config;
+    for (const planned_tensor& t : p.tensors) {
+        if (t.encoder != nullptr && t.encoder->scheme()) {
+            config.add(t.source->name, *t.encoder->scheme());
+        } else if (is_kept_layer(t)) {
+            config.ignore(t.source->name);
+        }
+    }
+    return config.build();
+}
+
+} // namespace
+
+std::vector<tersor::safetensors_declaration> plan::declarations() const {
+    std::vector<tersor::safetensors_declaration> all;
+    for (const planned_tensor& t : tensors) {
+        if (t.encoder == nullptr) {
+            all.push_back(tersor::declare(*t.source));
+        } else {
+            std::ranges::move(t.encoder->declare(), std::back_inserter(all));
+        }
+    }
+    return all;
+}
+
+tersor::json::value plan::file_config() const {
+    const bool has_scheme = std::ranges::any_of(
+        tensors, [](const planned_tensor& t) { return t.encoder != nullptr && t.encoder->scheme().has_value(); });
+    return has_scheme ? compressed_tensors_config(*this) : tersor::json::value();
+}
+
+report plan::report() const {
+    cli::report result;
+    std::set<std::string_view> layouts;
+    for (const planned_tensor& t : tensors) {
+        if (t.encoder == nullptr) {
+            result.kept.push_back({t.source->name, t.source->shape, std::string(to_string(t.source->dtype)),
+                                   static_cast<std::uint64_t>(t.source->data.size())});
+            continue;
+        }
+        tensor_report entry;
+        entry.name = t.source->name;
+        entry.shape = t.source->shape;
+        entry.spec = t.target.spec.text();
+        entry.weights = static_cast<std::uint64_t>(t.source->elements());
+        entry.bytes_in = t.source->data.size();
+        for (const tersor::safetensors_declaration& d : t.encoder->declare()) {
+            entry.bytes_out += tersor::bytes_of(d);
+        }
+        layouts.insert(to_string(t.target.layout));
+        result.tensors.push_back(std::move(entry));
+    }
+    for (const std::string_view name : layouts) {
+        result.layout += (result.layout.empty() ? "" : " + ") + std::string(name);
+    }
+    return result;
+}
+
+tersor::json::value plan::quantization_config() const {
+    std::set<layout> layouts;
+    for (const planned_tensor& t : tensors) {
+        if (t.encoder != nullptr && t.target.layout != layout::plain) {
+            layouts.insert(t.target.layout);
+        }
+    }
+    if (layouts.empty()) {
+        return {};
+    }
+    if (layouts.size() > 1) {
+        throw usage_error("config.json names one layout, these formats need two (bitsandbytes and compressed-tensors); "
+                          "write a single .safetensors file, or use formats of one layout");
+    }
+    return layouts.contains(layout::bitsandbytes) ? bitsandbytes_config(*this) : compressed_tensors_config(*this);
+}
+
+plan make_plan(const tersor::quantized_model& model, const quantize_arguments& arguments) {
+    selection rules(arguments);
+    const std::optional<layout> wanted = parse_layout(arguments.layout);
+    plan result;
+    for (const tersor::model_weight& weight : model.weights()) {
+        if (weight.layout != tersor::weight_layout::plain) {
+            throw usage_error("'" + model.files().path() + "' is quantized already (tensor '" + weight.name + "' as " +
+                              weight.spec + "); dequantize it first");
+        }
+        planned_tensor& planned = result.tensors.emplace_back();
+        planned.source = weight.parts.front();
+        if (const auto chosen = rules.choose(weight.name, weight.shape, planned.source->dtype)) {
+            planned.target = {weight.name,
+                              weight.shape,
+                              planned.source->dtype,
+                              *chosen,
+                              layout_for(*chosen, wanted),
+                              arguments.mode == "reference"};
+            fit_group(planned.target);
+            planned.encoder = encoder_for(planned.target);
+        }
+    }
+    rules.check_patterns();
+    return result;
+}
+
+} // namespace cli

@@ -1,0 +1,145 @@
+#include "cancellation.hpp"
+#include "commands.hpp"
+#include "output.hpp"
+#include "plan.hpp"
+#include "progress.hpp"
+#include "report.hpp"
+#include "usage.hpp"
+#include "values.hpp"
+
+#include "tersor/io/json.hpp"
+#include "tersor/io/quantized_model.hpp"
+#include "tersor/io/safetensors_values.hpp"
+
+#include <chrono>
+#include <cstdio>
+#include <utility>
+#include <vector>
+
+namespace cli {
+
+namespace {
+
+void check_arguments(const quantize_arguments& a) {
+    if (a.mode != "best" && a.mode != "fast" && a.mode != "reference") {
+        throw usage_error("unknown mode '" + a.mode + "'; available: best, fast, reference");
+    }
+    if (a.output.empty() && !a.dry_run) {
+        throw usage_error("--output is missing: what to write, NAME.safetensors or a folder");
+    }
+    require_known_kind(a.model);
+    require_known_kind(a.output);
+}
+
+// Memory that is used for one tensor after the other.
+struct buffers {
+    std::vector<float> values;
+    std::vector<float> decoded;
+};
+
+std::span<const float> read(const tersor::safetensors_tensor& tensor, buffers& memory) {
+    memory.values.resize(static_cast<std::size_t>(tensor.elements()));
+    tersor::read_floats(tensor, memory.values);
+    require_finite(tensor.name, tensor.shape, memory.values);
+    return memory.values;
+}
+
+// Where the bytes of a tensor depend on its values, they are looked at before the file is begun.
+void prepare(plan& p, const threads& workers, buffers& memory) {
+    for (planned_tensor& t : p.tensors) {
+        if (t.encoder != nullptr && t.encoder->wants_values()) {
+            check_cancelled();
+            t.encoder->prepare(read(*t.source, memory), workers.run());
+            release_pages(t.source->data);
+        }
+    }
+}
+
+void encode(const planned_tensor& t, const threads& workers, progress_bar& progress, buffers& memory,
+            tersor::safetensors_model_writer& out, tensor_report& entry, bool with_histograms) {
+    const std::span<const float> values = read(*t.source, memory);
+    memory.decoded.resize(values.size());
+    t.encoder->encode(values, workers.run([&](double done) { progress.update(0.8 * done); }), out, memory.decoded);
+    entry.errors = measure(t.source->shape, values, memory.decoded, workers.run());
+    if (with_histograms) {
+        add_histograms(entry, values, memory.decoded);
+    }
+}
+
+tersor::safetensors_model_options writer_options(const plan& p, const tersor::safetensors_model& model,
+                                                 const quantize_arguments& arguments) {
+    tersor::safetensors_model_options options;
+    options.existing = arguments.force ? tersor::existing_target::overwrite : tersor::existing_target::refuse;
+    if (!model.files().empty() && !model.files().front().metadata().empty()) {
+        options.metadata = model.files().front().metadata();
+    }
+    std::erase_if(options.metadata, [](const auto& entry) { return entry.first == "quantization_config"; });
+    if (arguments.output.ends_with(".safetensors")) {
+        const tersor::json::value config = p.file_config();
+        if (!config.is(tersor::json::kind::null)) {
+            options.metadata.emplace_back("quantization_config", tersor::json::write(config));
+        }
+    }
+    return options;
+}
+
+void write_model(plan& p, const tersor::safetensors_model& model, const quantize_arguments& arguments, report& r) {
+    const threads workers(arguments.threads);
+    progress_bar progress(model.data_bytes(), arguments.quiet);
+    buffers memory;
+    prepare(p, workers, memory);
+    const tersor::json::value config =
+        arguments.output.ends_with(".safetensors") ? tersor::json::value() : p.quantization_config();
+    tersor::safetensors_model_writer out(arguments.output, p.declarations(), writer_options(p, model, arguments));
+    auto entry = r.tensors.begin();
+    for (const planned_tensor& t : p.tensors) {
+        check_cancelled();
+        progress.start(t.source->name, t.source->data.size());
+        if (t.encoder == nullptr) {
+            copy_tensor(*t.source, out);
+        } else {
+            encode(t, workers, progress, memory, out, *entry++, !arguments.html.empty());
+        }
+        release_pages(t.source->data);
+        progress.finish();
+    }
+    if (out.is_folder()) {
+        copy_companions(model, config, out);
+    }
+    check_cancelled();
+    out.commit();
+}
+
+} // namespace
+
+void quantize(const quantize_arguments& arguments) {
+    const auto begin = std::chrono::steady_clock::now();
+    check_arguments(arguments);
+    const auto model = tersor::quantized_model::open(arguments.model);
+    plan p = make_plan(model, arguments);
+    report r = p.report();
+    r.model = arguments.model;
+    r.output = arguments.output;
+    r.is_plan = arguments.dry_run;
+    for (const std::string& path : {arguments.output, arguments.json, arguments.html}) {
+        if (!path.empty() && path != "-") {
+            require_separate(model.files(), path);
+        }
+    }
+    if (!arguments.dry_run) {
+        require_free(arguments.output, arguments.force);
+        write_model(p, model.files(), arguments, r);
+    }
+    r.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    if (!arguments.quiet && arguments.json != "-") {
+        std::fputs(table_of(r).c_str(), stdout);
+    }
+    if (!arguments.json.empty()) {
+        write_report(arguments.json, json_of(r));
+    }
+    if (!arguments.html.empty()) {
+        write_report(arguments.html, html_of(r));
+    }
+}
+
+} // namespace cli

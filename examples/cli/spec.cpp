@@ -1,0 +1,197 @@
+#include "spec.hpp"
+
+#include "usage.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+
+namespace cli {
+
+namespace {
+
+using tersor::whole_row;
+using tersor::whole_tensor;
+
+constexpr std::array formats{
+    format_info{"int8", family::absmax, 8, whole_row, "codes -127..127 times a scale"},
+    format_info{"int7", family::absmax, 7, whole_row, ""},
+    format_info{"int6", family::absmax, 6, 128, ""},
+    format_info{"int5", family::absmax, 5, 128, ""},
+    format_info{"int4", family::absmax, 4, 128, ""},
+    format_info{"int3", family::absmax, 3, 128, ""},
+    format_info{"int2", family::absmax, 2, 128, ""},
+    format_info{"uint8", family::zero_point, 8, whole_row, "codes 0..255 with a scale and a zero point"},
+    format_info{"uint7", family::zero_point, 7, whole_row, ""},
+    format_info{"uint6", family::zero_point, 6, 128, ""},
+    format_info{"uint5", family::zero_point, 5, 128, ""},
+    format_info{"uint4", family::zero_point, 4, 128, ""},
+    format_info{"uint3", family::zero_point, 3, 128, ""},
+    format_info{"uint2", family::zero_point, 2, 128, ""},
+    format_info{"nf4", family::codebook, 4, 64, "bitsandbytes NormalFloat"},
+    format_info{"fp4", family::codebook, 4, 64, "bitsandbytes 4-bit float"},
+    format_info{"dynamic8", family::codebook, 8, 4096, "bitsandbytes 8-bit dynamic map"},
+    format_info{"fp8_e4m3", family::small_float, 8, whole_row, "8-bit float with a scale"},
+    format_info{"fp8_e5m2", family::small_float, 8, whole_row, ""},
+    format_info{"mxfp4", family::mx, 4, 32, "OCP microscaling, a power of two per 32 values"},
+    format_info{"mxfp8", family::mx, 8, 32, ""},
+    format_info{"nvfp4", family::nvfp4, 4, 16, "an fp8 scale per 16 values, a float scale per tensor"},
+    format_info{"f32", family::plain, 32, 0, "a cast, no scales"},
+    format_info{"f16", family::plain, 16, 0, ""},
+    format_info{"bf16", family::plain, 16, 0, ""},
+};
+
+std::string list_of_formats() {
+    std::string text;
+    for (const format_info& f : formats) {
+        text += (text.empty() ? "" : " ") + std::string(f.name);
+    }
+    return text;
+}
+
+bool looks_like_gguf(std::string_view name) {
+    return (name.starts_with("q") || name.starts_with("iq") || name.starts_with("tq")) && name.size() > 2 &&
+           name.find('_') != std::string_view::npos;
+}
+
+const format_info& find_format(std::string_view name, std::string_view whole) {
+    const auto* const found = std::ranges::find(formats, name, &format_info::name);
+    if (found != formats.end()) {
+        return *found;
+    }
+    throw usage_error((looks_like_gguf(name) ? "the GGUF type '" : "unknown format '") + std::string(name) +
+                      (looks_like_gguf(name) ? "' is not available yet in '" : "' in '") + std::string(whole) +
+                      "'; available: " + list_of_formats());
+}
+
+tersor::index parse_group(std::string_view text, std::string_view whole) {
+    if (text == "tensor") {
+        return whole_tensor;
+    }
+    if (text == "row") {
+        return whole_row;
+    }
+    tersor::index number = 0;
+    const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (problem != std::errc() || end != text.data() + text.size() || number < 1) {
+        throw usage_error("'" + std::string(text) + "' is no group in '" + std::string(whole) +
+                          "': expected tensor, row or a positive number of values");
+    }
+    return number;
+}
+
+calibrator parse_calibrator(std::string_view text, std::string_view whole) {
+    if (text == "max") {
+        return {};
+    }
+    if (text == "mse") {
+        return {calibrator::method::mse, 100.0};
+    }
+    constexpr std::string_view percentile = "percentile=";
+    if (text.starts_with(percentile)) {
+        const std::string_view digits = text.substr(percentile.size());
+        double percent = 0.0;
+        const auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), percent);
+        if (problem == std::errc() && end == digits.data() + digits.size() && percent > 0.0 && percent <= 100.0) {
+            return {calibrator::method::percentile, percent};
+        }
+        throw usage_error("'" + std::string(digits) + "' is no percentile in '" + std::string(whole) +
+                          "': expected a number above 0 and at most 100");
+    }
+    throw usage_error((text == "kl" ? "the calibrator 'kl' is not available yet in '"
+                                    : "unknown calibrator '" + std::string(text) + "' in '") +
+                      std::string(whole) + "'; available: max, percentile=P, mse");
+}
+
+// A shape that the format fixes, or none.
+void check_group(const spec& s, std::string_view whole) {
+    const auto refuse = [&](const std::string& what) { throw usage_error(what + " in '" + std::string(whole) + "'"); };
+    if (s.is_plain()) {
+        if (s.explicit_group || s.double_quant || s.range != calibrator{}) {
+            refuse("'" + std::string(s.format->name) + "' is a cast: it has no groups, scales or calibrators");
+        }
+        return;
+    }
+    const bool is_fixed = s.format->family == family::mx || s.format->family == family::nvfp4;
+    if (is_fixed && s.group != s.format->group) {
+        refuse("'" + std::string(s.format->name) + "' has groups of " + std::to_string(s.format->group) + " values");
+    }
+    if (s.double_quant && s.format->family != family::codebook) {
+        refuse("+dq needs scales that a layout stores in 8 bits (nf4, fp4), not those of '" +
+               std::string(s.format->name) + "'");
+    }
+}
+
+} // namespace
+
+std::span<const format_info> all_formats() noexcept {
+    return formats;
+}
+
+std::string spec::text() const {
+    std::string result(format->name);
+    const bool has_own_group = format->family == family::mx || format->family == family::nvfp4;
+    if (!is_plain() && !has_own_group) {
+        result += group == whole_tensor ? "/tensor" : group == whole_row ? "/row" : "/" + std::to_string(group);
+    }
+    result += double_quant ? "+dq" : "";
+    if (range.how == calibrator::method::mse) {
+        result += "@mse";
+    } else if (range.how == calibrator::method::percentile) {
+        char digits[32];
+        const auto end = std::to_chars(digits, digits + sizeof(digits), range.percent).ptr;
+        result += "@percentile=" + std::string(digits, end);
+    }
+    return result;
+}
+
+spec parse_spec(std::string_view text) {
+    std::string_view rest = text;
+    spec result;
+    if (const auto at = rest.find('@'); at != std::string_view::npos) {
+        result.range = parse_calibrator(rest.substr(at + 1), text);
+        rest = rest.substr(0, at);
+    }
+    if (const auto plus = rest.find('+'); plus != std::string_view::npos) {
+        if (rest.substr(plus) != "+dq") {
+            throw usage_error("'" + std::string(rest.substr(plus)) + "' in '" + std::string(text) +
+                              "': only +dq can follow the group");
+        }
+        result.double_quant = true;
+        rest = rest.substr(0, plus);
+    }
+    const auto slash = rest.find('/');
+    result.format = &find_format(rest.substr(0, slash), text);
+    result.group = result.format->group;
+    if (slash != std::string_view::npos) {
+        result.group = parse_group(rest.substr(slash + 1), text);
+        result.explicit_group = true;
+    }
+    check_group(result, text);
+    return result;
+}
+
+std::string spec_help() {
+    std::string text = "SPEC = FORMAT[/GROUP][+dq][@CALIBRATOR], such as int8/row, uint4/64, nf4/64+dq, int4/32@mse\n\n"
+                       "  FORMAT          without /GROUP   what\n";
+    for (const format_info& f : formats) {
+        std::string line = "  " + std::string(f.name);
+        line.resize(18, ' ');
+        line += f.group == whole_row ? "/row" : f.family == family::plain ? "" : "/" + std::to_string(f.group);
+        line.resize(35, ' ');
+        line += f.what;
+        line.erase(line.find_last_not_of(' ') + 1);
+        text += line + "\n";
+    }
+    return text +
+           "\n"
+           "  GROUP           the values that share a scale: tensor, row, or a number of values along a row\n"
+           "                  (nf4, fp4, dynamic8: along the whole tensor). A default number of values gives way to\n"
+           "                  row in tensors whose rows it does not divide.\n"
+           "  +dq             nf4, fp4: the scales are stored in 8 bits\n"
+           "  CALIBRATOR      the range of a group: max (default), percentile=P (the P-th percentile of |x|; values\n"
+           "                  beyond it saturate), mse (the share of the range with the least squared error)\n";
+}
+
+} // namespace cli
