@@ -18,14 +18,27 @@ configure_and_build() { # preset, extra arguments of CMake
     cmake --preset "$@" -DCMAKE_CXX_COMPILER=g++ >build/configure.log 2>&1 || { cat build/configure.log; return 1; }
     cmake --build --preset "$1" -j "$jobs" -- --no-print-directory 2>&1 | progress
 }
-# Make prints one line per file; on a terminal they share one line, elsewhere one in ten is kept. Anything else is shown.
+# Make prints one line per file. On a terminal they share one line, elsewhere one in ten is kept; the rest is shown.
 progress() {
-    awk -v terminal="$([[ -t 1 ]] && echo 1 || echo 0)" '
-        /^\[ *[0-9]+%\] Building/ { if (terminal) printf "\r\033[K%.110s", $0; else if (++n % 10 == 1) print; fflush(); next }
-        /^\[ *[0-9]+%\]|^Consolidate|^Scanning/ { next }
-        { if (terminal) printf "\r\033[K"; print; fflush() }
-        END { if (terminal) printf "\r\033[K" }'
+    local line files=0
+    while IFS= read -r line; do
+        case $line in
+        *'Building CXX object '*)
+            files=$((files + 1))
+            if [[ -t 1 ]]; then
+                printf '\r\033[K%.100s' "$line"
+            elif ((files % 10 == 1)); then
+                printf '%s\n' "$line"
+            fi
+            ;;
+        \[*%\]* | Consolidate* | Scanning*) ;;
+        *) printf '%s%s\n' "$clear" "$line" ;;
+        esac
+    done
+    printf '%s' "$clear"
 }
+clear=''
+[[ ! -t 1 ]] || clear=$'\r\033[K'
 
 begin "install what is missing"
 cmake/need_packages.sh g++ make cmake pkg-config libeigen3-dev libgtest-dev libbenchmark-dev libcli11-dev nlohmann-json3-dev
