@@ -26,6 +26,10 @@ std::string complaint(std::string_view text) {
     return {};
 }
 
+std::string quoted(std::string_view bytes) {
+    return std::string(1, '"').append(bytes).append(1, '"');
+}
+
 TEST(Json, ReadsEveryKind) {
     const json::value v = json::parse(R"( {"a":[1,-2,3.5,true,false,null,"x"],"b":{}} )");
     const json::array& a = v.at("a").as_array();
@@ -149,11 +153,11 @@ TEST(Json, RefusesInvalidUtf8) {
          {"\x80", "\xBF", "\xC0\x80", "\xC1\xBF", "\xC2", "\xC2\x41", "\xE0\x80\x80", "\xE0\x9F\xBF", "\xE2\x82",
           "\xED\xA0\x80", "\xED\xBF\xBF", "\xF0\x80\x80\x80", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80",
           "\xF5\x80\x80\x80", "\xFF", "\xF0\x9F\x98"}) {
-        EXPECT_NE(complaint("\"" + std::string(bytes) + "\""), "");
+        EXPECT_NE(complaint(quoted(bytes)), "");
     }
     for (const std::string_view bytes : {"\x7F", "\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF", "\xEE\x80\x80",
                                          "\xEF\xBF\xBF", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"}) {
-        EXPECT_EQ(json::parse("\"" + std::string(bytes) + "\"").as_string(), bytes);
+        EXPECT_EQ(json::parse(quoted(bytes)).as_string(), bytes);
     }
 }
 
