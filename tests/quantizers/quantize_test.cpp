@@ -162,7 +162,7 @@ void expect_tensor_axes() {
         options.axis = axis;
         const auto q = quantize<Q>(t, options);
         // The same rows as a matrix.
-        const index length = t.dimension(axis);
+        const index length = t.dimension(static_cast<std::size_t>(axis));
         row_major rows(t.size() / length, length);
         index row = 0;
         std::array<index, 4> at{};
