@@ -7,6 +7,7 @@
 // The quantizers are listed in codec_types.hpp; each codec_*_test.cpp instantiates the suite for one family of them.
 
 #include "tersor/core/concepts.hpp"
+#include "tersor/core/options.hpp"
 #include "tersor/quantizers/codec.hpp"
 #include "tersor/simd/isa.hpp"
 #include "tests/common/reference.hpp"
@@ -371,10 +372,14 @@ TYPED_TEST_P(Codec, ValuesBeyondAGivenRangeSaturateAsDefined) {
         for (const codec_suite::data kind : codec_suite::kinds) {
             const std::size_t count = 1000, group = Q::group > 0 ? static_cast<std::size_t>(Q::group) : count;
             const std::vector<float> x = codec_suite::make<Q>(kind, count, group, 9);
-            for (const auto& [lo, hi] : {std::pair{-0.25f, 0.125f}, std::pair{0.0f, 1e-40f}, std::pair{-3e38f, 3e38f},
-                                        std::pair{0.0f, 0.0f}, std::pair{-1e-20f, 1e-25f}}) {
+            for (const tersor::clipping_range range : {tersor::clipping_range{-0.25f, 0.125f},
+                                                       {0.0f, 1e-40f},
+                                                       {-3e38f, 3e38f},
+                                                       {0.0f, 0.0f},
+                                                       {-1e-20f, 1e-25f}}) {
                 const Q q{};
-                const std::vector<typename Q::parameters> p((count + group - 1) / group, q.from_range(lo, hi));
+                const std::vector<typename Q::parameters> p((count + group - 1) / group,
+                                                            q.from_range(range.lo, range.hi));
                 std::vector<std::uint8_t> expected, codes(count);
                 for (std::size_t i = 0; i < count; ++i) {
                     bool is_ragged = false;
@@ -391,7 +396,7 @@ TYPED_TEST_P(Codec, ValuesBeyondAGivenRangeSaturateAsDefined) {
                 codec_suite::for_each_isa([&] {
                     EXPECT_TRUE(tersor::codec<Q>::encode(q, x.data(), count, group, p.data(), codes.data()));
                     EXPECT_TRUE(codec_suite::equal_bits<std::uint8_t>(codes, expected, x))
-                        << "data kind " << static_cast<int>(kind) << ", range " << lo << " to " << hi;
+                        << "data kind " << static_cast<int>(kind) << ", range " << range.lo << " to " << range.hi;
                 });
                 if (testing::Test::HasFailure()) {
                     return;

@@ -395,7 +395,6 @@ struct sign_of {
     static constexpr index group = 8;
     struct parameters {
         float magnitude;
-        friend bool operator==(const parameters&, const parameters&) = default;
     };
     parameters fit(std::span<const float> values, std::span<const float>) const {
         float sum = 0.0f;
@@ -406,7 +405,6 @@ struct sign_of {
     }
     std::uint8_t encode(float value, parameters) const { return value < 0.0f ? 0 : 1; }
     float decode(std::uint8_t code, parameters p) const { return code == 0 ? -p.magnitude : p.magnitude; }
-    friend bool operator==(const sign_of&, const sign_of&) = default;
 };
 
 TEST_F(Quantize, ImpossibleOptionsAreRefused) {
