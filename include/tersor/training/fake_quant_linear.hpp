@@ -13,6 +13,7 @@
 // _per_channel_affine; TensorRT Model Optimizer: tensor_quant. Where PyTorch's integers overflow, values saturate here.
 
 #include "tersor/core/error.hpp"
+#include "tersor/core/exact.hpp"
 #include "tersor/quantizers/affine.hpp"
 
 #include <Eigen/Core>
@@ -31,7 +32,8 @@ constexpr std::int32_t free_code(float x, affine_parameters p) noexcept {
 
 /// The value that x has on the grid of `p` within the bounds. NaN gives 0.
 [[nodiscard]] constexpr float fake_quantize_linear(float x, affine_parameters p, integer_bounds bounds) noexcept {
-    return dequantize_linear(detail::clamp_to(bounds, detail::free_code(x, p)), p);
+    const std::int32_t code = detail::clamp_to(bounds, detail::free_code(x, p));
+    return exact::product(static_cast<float>(code - p.zero_point), p.scale);
 }
 
 /// The gradient with respect to x, given the one with respect to the result: it passes where x is within the grid.
