@@ -148,7 +148,7 @@ private:
         const auto add = [&](auto content) {
             found.push_back(detail::describe(content, config_));
             taken.insert(taken.end(), found.back().parts.begin(), found.back().parts.end());
-            contents.push_back(std::move(content));
+            contents.emplace_back(std::move(content));
         };
         for (std::size_t i = 0; i < entries.size(); ++i) {
             const safetensors_tensor& tensor = *entries[i].tensor;
