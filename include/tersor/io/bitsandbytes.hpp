@@ -28,6 +28,7 @@
 #include "tersor/quantizers/absmax.hpp"
 #include "tersor/quantizers/double_quant.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>

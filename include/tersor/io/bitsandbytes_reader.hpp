@@ -12,6 +12,7 @@
 #include "tersor/io/safetensors_values.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>

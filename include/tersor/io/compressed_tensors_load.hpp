@@ -19,6 +19,7 @@
 #include "tersor/quantizers/zero_point.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>

@@ -103,6 +103,12 @@ public:
                           content_of(weight));
     }
 
+    /// Calls visitor(load<Q>(weight)) with the first of these quantizers that the weight holds; false if it holds none.
+    template <quantizer... Qs, class Visitor>
+    bool visit(const model_weight& weight, Visitor&& visitor) const {
+        return ((holds<Qs>(weight) && (visitor(load<Qs>(weight)), true)) || ...);
+    }
+
     /// The content of config.json of a folder; of a file the metadata "quantization_config", as the only member of that
     /// name; else null.
     [[nodiscard]] const json::value& config() const noexcept { return config_; }
