@@ -129,6 +129,10 @@ struct codec {
                 TERSOR_DISPATCH(decode_groups<Q, false>(q, codes, count, group, first_size, p, out));
             }
         }
+        if (stream) {
+            // Whoever is told that the work is done must see it.
+            TERSOR_DISPATCH(stream_fence());
+        }
     }
 };
 
