@@ -1,12 +1,11 @@
 #include "cancellation.hpp"
 #include "commands.hpp"
+#include "model.hpp"
 #include "output.hpp"
 #include "progress.hpp"
 #include "report.hpp"
 #include "text.hpp"
 #include "values.hpp"
-
-#include "tersor/io/quantized_model.hpp"
 
 #include <chrono>
 #include <cstdio>
@@ -15,12 +14,6 @@
 namespace cli {
 
 namespace {
-
-void release(const tersor::model_weight& weight) {
-    for (const tersor::safetensors_tensor* const part : weight.parts) {
-        release_pages(part->data);
-    }
-}
 
 // The weight of B that goes with one of A; null, with a note, if there is none that can be compared. Throws
 // shape_mismatch.
@@ -47,11 +40,9 @@ const tersor::model_weight* partner(const tersor::model_weight& weight, const te
 
 void compare(const compare_arguments& arguments) {
     const auto begin = std::chrono::steady_clock::now();
-    require_known_kind(arguments.a);
-    require_known_kind(arguments.b);
     const threads workers(arguments.threads);
-    const auto a = tersor::quantized_model::open(arguments.a);
-    const auto b = tersor::quantized_model::open(arguments.b);
+    const auto a = open_model(arguments.a);
+    const auto b = open_model(arguments.b);
     for (const std::string& path : {arguments.json, arguments.html}) {
         if (!path.empty() && path != "-") {
             require_separate(a.files(), path);
@@ -78,16 +69,16 @@ void compare(const compare_arguments& arguments) {
                                 {}};
             values.resize(entry.weights);
             others.resize(entry.weights);
-            a.read(weight, values, workers.run());
-            b.read(*other, others, workers.run([&](double done) { progress.update(0.5 + 0.5 * done); }));
+            read_values(a, weight, values, workers.run());
+            read_values(b, *other, others, workers.run([&](double done) { progress.update(0.5 + 0.5 * done); }));
             entry.errors = measure(weight.shape, values, others, workers.run());
             if (!arguments.html.empty()) {
                 add_histograms(entry, values, others);
             }
             r.tensors.push_back(std::move(entry));
-            release(*other);
+            release_pages(*other);
         }
-        release(weight);
+        release_pages(weight);
         progress.finish();
     }
     for (const tersor::model_weight& weight : b.weights()) {

@@ -1,5 +1,6 @@
 #include "cancellation.hpp"
 #include "commands.hpp"
+#include "model.hpp"
 #include "output.hpp"
 #include "progress.hpp"
 #include "usage.hpp"
@@ -7,7 +8,6 @@
 
 #include "tersor/formats/convert.hpp"
 #include "tersor/formats/half.hpp"
-#include "tersor/io/quantized_model.hpp"
 
 #include <array>
 #include <utility>
@@ -48,12 +48,11 @@ void write(const std::string& name, safetensors_dtype dtype, std::span<const flo
 
 void dequantize(const dequantize_arguments& arguments) {
     const safetensors_dtype dtype = parse_dtype(arguments.dtype);
-    require_known_kind(arguments.model);
     if (!arguments.output.ends_with(".safetensors")) {
         throw usage_error("dequantize writes a .safetensors file, not '" + arguments.output + "'");
     }
     const threads workers(arguments.threads);
-    const auto model = tersor::quantized_model::open(arguments.model);
+    const auto model = open_model(arguments.model);
     require_separate(model.files(), arguments.output);
     require_free(arguments.output, arguments.force);
     std::vector<tersor::safetensors_declaration> tensors;
@@ -71,14 +70,12 @@ void dequantize(const dequantize_arguments& arguments) {
         progress.start(weight.name, weight.bytes);
         if (weight.is_readable) {
             values.resize(static_cast<std::size_t>(weight.elements()));
-            model.read(weight, values, workers.run([&](double done) { progress.update(0.8 * done); }));
+            read_values(model, weight, values, workers.run([&](double done) { progress.update(0.8 * done); }));
             write(weight.name, dtype, values, codes, out);
         } else {
             copy_tensor(*weight.parts.front(), out);
         }
-        for (const tersor::safetensors_tensor* const part : weight.parts) {
-            release_pages(part->data);
-        }
+        release_pages(weight);
         progress.finish();
     }
     check_cancelled();

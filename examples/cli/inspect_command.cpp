@@ -1,11 +1,11 @@
 #include "commands.hpp"
+#include "model.hpp"
 #include "output.hpp"
 #include "report.hpp"
 #include "table.hpp"
 #include "text.hpp"
 
 #include "tersor/io/json.hpp"
-#include "tersor/io/quantized_model.hpp"
 #include "tersor/version.hpp"
 
 #include <cstdio>
@@ -128,8 +128,7 @@ std::string json_of(const tersor::quantized_model& model) {
 } // namespace
 
 void inspect(const inspect_arguments& arguments) {
-    require_known_kind(arguments.model);
-    const auto model = tersor::quantized_model::open(arguments.model);
+    const auto model = open_model(arguments.model);
     if (arguments.json != "-") {
         std::fputs(text_of(model).c_str(), stdout);
     }

@@ -1,7 +1,6 @@
 #include "output.hpp"
 
 #include "cancellation.hpp"
-#include "usage.hpp"
 
 #include "tersor/io/json.hpp"
 #include "tersor/io/mapped_file.hpp"
@@ -34,14 +33,6 @@ bool exists(const std::string& path) {
 }
 
 } // namespace
-
-void require_known_kind(const std::string& path) {
-    if (path.ends_with(".gguf")) {
-        throw usage_error("'" + path +
-                          "': GGUF files are not available yet; available: .safetensors files and folders "
-                          "in Hugging Face layout");
-    }
-}
 
 void require_separate(const tersor::safetensors_model& model, const std::string& output) {
     const auto refuse = [&](const std::string& input) {

@@ -11,9 +11,6 @@
 
 namespace cli {
 
-/// Throws usage_error for a kind of file that is not available, such as .gguf.
-void require_known_kind(const std::string& path);
-
 /// Throws if writing `output` would replace a file of the model, or a folder that holds one.
 void require_separate(const tersor::safetensors_model& model, const std::string& output);
 

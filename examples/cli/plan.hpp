@@ -5,10 +5,10 @@
 
 #include "commands.hpp"
 #include "encoder.hpp"
+#include "model.hpp"
 #include "report.hpp"
 
 #include "tersor/io/json_value.hpp"
-#include "tersor/io/quantized_model.hpp"
 
 #include <memory>
 #include <string>

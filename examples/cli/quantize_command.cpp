@@ -1,5 +1,6 @@
 #include "cancellation.hpp"
 #include "commands.hpp"
+#include "model.hpp"
 #include "output.hpp"
 #include "plan.hpp"
 #include "progress.hpp"
@@ -8,7 +9,6 @@
 #include "values.hpp"
 
 #include "tersor/io/json.hpp"
-#include "tersor/io/quantized_model.hpp"
 #include "tersor/io/safetensors_values.hpp"
 
 #include <chrono>
@@ -27,7 +27,6 @@ void check_arguments(const quantize_arguments& a) {
     if (a.output.empty() && !a.dry_run) {
         throw usage_error("--output is missing: what to write, NAME.safetensors or a folder");
     }
-    require_known_kind(a.model);
     require_known_kind(a.output);
 }
 
@@ -115,7 +114,7 @@ void write_model(plan& p, const tersor::safetensors_model& model, const quantize
 void quantize(const quantize_arguments& arguments) {
     const auto begin = std::chrono::steady_clock::now();
     check_arguments(arguments);
-    const auto model = tersor::quantized_model::open(arguments.model);
+    const auto model = open_model(arguments.model);
     plan p = make_plan(model, arguments);
     report r = p.report();
     r.model = arguments.model;
