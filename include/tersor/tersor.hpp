@@ -1,7 +1,8 @@
 #ifndef TERSOR_TERSOR_HPP
 #define TERSOR_TERSOR_HPP
 
-// All of tersor. Each header can also be included by itself; the smallest that serves compiles fastest.
+// All of tersor but its files: those who read or write some include tersor/io/io.hpp too, which costs as much time to
+// compile again. Each header can also be included by itself; the smallest that serves compiles fastest.
 
 #include "tersor/version.hpp"
 
@@ -53,54 +54,20 @@
 #include "tersor/quantizers/nvfp4.hpp"
 #include "tersor/quantizers/per_channel.hpp"
 #include "tersor/quantizers/quantize.hpp"
+#include "tersor/quantizers/quantize_checks.hpp"
 #include "tersor/quantizers/quantize_tiles.hpp"
 #include "tersor/quantizers/rows.hpp"
 #include "tersor/quantizers/scale.hpp"
+#include "tersor/quantizers/value_tiles.hpp"
 #include "tersor/quantizers/zero_point.hpp"
 
 #include "tersor/matmul/product.hpp"
 
+#include "tersor/training/fake_quant.hpp"
+#include "tersor/training/fake_quant_linear.hpp"
+
 #include "tersor/metrics/error_metrics.hpp"
 #include "tersor/metrics/error_sums.hpp"
 #include "tersor/metrics/memory_footprint.hpp"
-
-#include "tersor/io/atomic_file.hpp"
-#include "tersor/io/atomic_folder.hpp"
-#include "tersor/io/bitsandbytes.hpp"
-#include "tersor/io/bitsandbytes_config.hpp"
-#include "tersor/io/bitsandbytes_llm_int8.hpp"
-#include "tersor/io/bitsandbytes_load.hpp"
-#include "tersor/io/bitsandbytes_reader.hpp"
-#include "tersor/io/bitsandbytes_state.hpp"
-#include "tersor/io/compressed_tensors.hpp"
-#include "tersor/io/compressed_tensors_config.hpp"
-#include "tersor/io/compressed_tensors_load.hpp"
-#include "tersor/io/compressed_tensors_nvfp4.hpp"
-#include "tersor/io/compressed_tensors_packing.hpp"
-#include "tersor/io/compressed_tensors_reader.hpp"
-#include "tersor/io/compressed_tensors_scheme.hpp"
-#include "tersor/io/compressed_tensors_weight.hpp"
-#include "tersor/io/json.hpp"
-#include "tersor/io/json_cursor.hpp"
-#include "tersor/io/json_scan.hpp"
-#include "tersor/io/json_text.hpp"
-#include "tersor/io/json_value.hpp"
-#include "tersor/io/mapped_file.hpp"
-#include "tersor/io/posix.hpp"
-#include "tersor/io/quantized_model.hpp"
-#include "tersor/io/quantized_model_rows.hpp"
-#include "tersor/io/quantized_model_weight.hpp"
-#include "tersor/io/quote.hpp"
-#include "tersor/io/replace.hpp"
-#include "tersor/io/safetensors.hpp"
-#include "tersor/io/safetensors_dtype.hpp"
-#include "tersor/io/safetensors_header.hpp"
-#include "tersor/io/safetensors_layout.hpp"
-#include "tersor/io/safetensors_model.hpp"
-#include "tersor/io/safetensors_model_writer.hpp"
-#include "tersor/io/safetensors_tensor.hpp"
-#include "tersor/io/safetensors_values.hpp"
-#include "tersor/io/safetensors_writer.hpp"
-#include "tersor/io/sorted_order.hpp"
 
 #endif // TERSOR_TERSOR_HPP
