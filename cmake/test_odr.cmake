@@ -1,6 +1,6 @@
 # One program of units that are compiled differently: one with the flags of the build, one for this very machine, with
-# contraction, and a library for this machine that shares no definition with them. Linked in both orders.
-if(EXISTS ${PROJECT_SOURCE_DIR}/include/tersor/tersor.hpp)
+# contraction, and a library for this machine that shares no definition with them. Linked in both orders, optimized only.
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
   include(CheckCXXCompilerFlag)
   check_cxx_compiler_flag(-march=native tersor_has_march_native)
   set(native_options $<$<BOOL:${tersor_has_march_native}>:-march=native> -ffp-contract=fast)

@@ -6,46 +6,20 @@ cd "$(dirname "$0")/.."
 jobs=${JOBS:-$(nproc)}
 unset TERSOR_ISA
 
-steps=6 step=0 name="start"
-elapsed() { printf '%d:%02d' $((SECONDS / 60)) $((SECONDS % 60)); }
-begin() {
-    step=$((step + 1)) name=$1
-    printf '\n[%d/%d] %s  (%s)\n' "$step" "$steps" "$name" "$(elapsed)"
-}
-trap 'status=$?; ((status == 0)) || printf "\nFAILED at step %d of %d (%s) after %s\n" "$step" "$steps" "$name" "$(elapsed)" >&2' EXIT
+steps=6
+source cmake/steps.sh
 
 configure_and_build() { # preset, extra arguments of CMake
     cmake --preset "$@" -DCMAKE_CXX_COMPILER=g++ >build/configure.log 2>&1 || { cat build/configure.log; return 1; }
     cmake --build --preset "$1" -j "$jobs" -- --no-print-directory 2>&1 | progress
 }
-# Make prints one line per file. On a terminal they share one line, elsewhere one in ten is kept; the rest is shown.
-progress() {
-    local line files=0
-    while IFS= read -r line; do
-        case $line in
-        *'Building CXX object '*)
-            files=$((files + 1))
-            if [[ -t 1 ]]; then
-                printf '\r\033[K%.100s' "$line"
-            elif ((files % 10 == 1)); then
-                printf '%s\n' "$line"
-            fi
-            ;;
-        \[*%\]* | Consolidate* | Scanning*) ;;
-        *) printf '%s%s\n' "$clear" "$line" ;;
-        esac
-    done
-    printf '%s' "$clear"
-}
-clear=''
-[[ ! -t 1 ]] || clear=$'\r\033[K'
 
 begin "install what is missing"
-cmake/need_packages.sh g++ make cmake pkg-config libeigen3-dev libgtest-dev libbenchmark-dev libcli11-dev nlohmann-json3-dev
+cmake/need_packages.sh g++ make cmake pkg-config libeigen3-dev libgtest-dev libbenchmark-dev libcli11-dev
 mkdir -p build
 
 begin "build: gcc, Release, warnings are errors"
-configure_and_build release
+configure_and_build release -DTERSOR_BUILD_BENCH=OFF
 
 begin "build: unit tests with AddressSanitizer and UndefinedBehaviorSanitizer"
 # Checks as calls and not inline: the kernels compile in half the time.

@@ -34,7 +34,7 @@ inline Eigen::MatrixXf trained_like(int rows, int cols) {
     return values;
 }
 
-inline std::uint64_t hash(const void* data, std::size_t size, std::uint64_t sum) {
+inline std::uint64_t hash(const void* data, std::size_t size, std::uint64_t sum = 14695981039346656037u) {
     const auto* bytes = static_cast<const unsigned char*>(data);
     for (std::size_t i = 0; i < size; ++i) {
         sum = (sum ^ bytes[i]) * 1099511628211u;
@@ -42,38 +42,41 @@ inline std::uint64_t hash(const void* data, std::size_t size, std::uint64_t sum)
     return sum;
 }
 
+template <class Matrix>
+std::uint64_t hash_of(const Matrix& values) {
+    return hash(values.data(), static_cast<std::size_t>(values.size()) * sizeof(float));
+}
+
 template <class Quantizer>
-void add(std::vector<finding>& findings, const char* name, const tersor::quantize_options& options = {}) {
-    const Eigen::MatrixXf values = trained_like(7, 203);
-    const auto quantized = tersor::quantize<Quantizer>(values, options);
+auto add(std::vector<finding>& findings, const char* name, const tersor::quantize_options& options = {}) {
+    const auto quantized = tersor::quantize<Quantizer>(trained_like(7, 203), options);
     const Eigen::MatrixXf restored = tersor::dequantize(quantized);
-    std::uint64_t sum = hash(quantized.codes().data(), quantized.codes().size(), 14695981039346656037u);
-    sum = hash(restored.data(), static_cast<std::size_t>(restored.size()) * sizeof(float), sum);
-    findings.push_back({name, sum});
+    findings.push_back({std::string(name) + ", codes", hash(quantized.codes().data(), quantized.codes().size())});
+    findings.push_back({std::string(name) + ", values", hash_of(restored)});
+    return quantized;
 }
 
 inline std::vector<finding> compute() {
     using namespace tersor;
     std::vector<finding> findings;
-    add<absmax<int8>>(findings, "absmax<int8>");
     add<per_channel<zero_point<uint8>>>(findings, "per_channel<zero_point<uint8>>");
-    add<blockwise<absmax<int4>, 32>>(findings, "blockwise<absmax<int4>, 32>");
-    add<blockwise<absmax<int3>, 32>>(findings, "blockwise<absmax<int3>, 32>");
-    add<blockwise<zero_point<uint4>, 64>>(findings, "blockwise<zero_point<uint4>, 64>");
-    add<blockwise<absmax<nf4>, 64>>(findings, "blockwise<absmax<nf4>, 64>");
     add<double_quant<blockwise<absmax<nf4>, 64>>>(findings, "double_quant<blockwise<absmax<nf4>, 64>>");
-    add<blockwise<absmax<dynamic8>, 128>>(findings, "blockwise<absmax<dynamic8>, 128>");
     add<per_channel<absmax<fp8_e4m3>>>(findings, "per_channel<absmax<fp8_e4m3>>");
     add<mxfp4>(findings, "mxfp4");
-    add<mxfp8_e4m3>(findings, "mxfp8_e4m3");
     add<nvfp4>(findings, "nvfp4");
+
+    using int3_blocks = blockwise<absmax<int3>, 32>;
+    const auto quantized = add<int3_blocks>(findings, "blockwise<absmax<int3>, 32>");
     quantize_options options;
     options.least_squares = true;
-    add<blockwise<absmax<int4>, 32>>(findings, "blockwise<absmax<int4>, 32>, least squares", options);
-    options = {};
-    options.rounding = rounding::stochastic;
-    options.seed = 7;
-    add<blockwise<zero_point<uint4>, 64>>(findings, "blockwise<zero_point<uint4>, 64>, stochastic", options);
+    add<int3_blocks>(findings, "blockwise<absmax<int3>, 32>, least squares", options);
+    options = {.rounding = rounding::stochastic, .seed = 7};
+    add<int3_blocks>(findings, "blockwise<absmax<int3>, 32>, stochastic", options);
+
+    const error_metrics figures = compare(trained_like(7, 203), quantized);
+    findings.push_back({"compare, mse", hash(&figures.mse, sizeof figures.mse)});
+    const Eigen::VectorXf product = quantized * Eigen::VectorXf(trained_like(7, 203).row(0).transpose());
+    findings.push_back({"product", hash_of(product)});
     return findings;
 }
 

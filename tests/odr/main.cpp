@@ -24,6 +24,6 @@ int main() {
     const auto plain = compute_plain();
     const int count = differences("a unit for this machine, linked in", plain, compute_native()) +
                       differences("a library for this machine", plain, compute_alone());
-    std::printf("%zu quantizers in 3 units, %d differences\n", plain.size(), count);
+    std::printf("%zu results of 3 units, %d differences\n", plain.size(), count);
     return count == 0 && !plain.empty() ? 0 : 1;
 }

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-/// What one quantizer gave: a hash of its codes and restored values.
+/// What one operation gave: a hash of its bits.
 struct finding {
     std::string name;
     std::uint64_t bits;

@@ -18,7 +18,8 @@ fi
 mapfile -t headers < <(cd "$include" && find tersor -name '*.hpp' ! -name '*-inl.hpp' ! -name for_each_isa.hpp | LC_ALL=C sort)
 
 job() { # compiler, what, included headers...
-    local unit=$scratch/$(basename "$1").${2//\//.}.cpp
+    local name=${1##*/}
+    local unit=$scratch/${name// /_}.${2//\//.}.cpp
     printf '#include "%s"\n' "${@:3}" >"$unit"
     printf '%s\n' "$1 $TERSOR_FLAGS $unit"
 }
