@@ -83,6 +83,7 @@ inline factors factors_of(const Q& q, const typename Q::parameters& p) noexcept 
     factors f{0.0f, 0.0f, 0, true};
     if constexpr (has_inverse<Q>) {
         f.high = q.inverse(p);
+        f.is_safe = (std::bit_cast<std::uint32_t>(f.high) & 0x7FFFFFFF) < 0x7F800000;
     } else if constexpr (scaling_of<Q> == scaling::corrected_product) {
         const float scale = q.scale(p);
         f.high = 1.0f / scale;
@@ -143,6 +144,11 @@ struct group_coder {
         if constexpr (has_integers<Q>) {
             vi ia = round(sa), ib = round(sb), ic = round(sc), id = round(sd);
             if constexpr (affine_quantizer<Q>) {
+                if constexpr (!Bounded) {
+                    // The smallest integer, which tells of an overflow, must not wrap around.
+                    const vi room = splat(-(1 << 30));
+                    ia = max(ia, room), ib = max(ib, room), ic = max(ic, room), id = max(id, room);
+                }
                 ia = ia + fa.zero, ib = ib + fb.zero, ic = ic + fc.zero, id = id + fd.zero;
             }
             store_saturated<lanes_type::is_signed, lowest_code_of<Q>(), Q::format::highest>(codes, ia, ib, ic, id,

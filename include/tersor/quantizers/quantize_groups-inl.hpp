@@ -49,6 +49,7 @@ inline bool find_parameters(const Q& q, std::int32_t* above, const std::int32_t*
             bad = increment_if(bad, splat((127 - 64) << 23) > pattern);
             bad = increment_if(bad, pattern > splat((127 + 64) << 23));
             bad = increment_if(bad, significand > splat(0x7FFFFE));
+            bad = increment_if(bad, bits(magnitude) > splat(0x7F7FFFFF));
             float scales[lanes];
             store(scales, scale);
             std::memcpy(p + g, scales, (groups - g < lanes ? groups - g : lanes) * sizeof(float));
