@@ -139,8 +139,8 @@ inline vi min(vi a, vi b) noexcept {
 
 // Adding 1.5 * 2^23 leaves a float whose last place is one: the addition itself rounds half to even.
 inline vi round(vf v) noexcept {
-    const vf magic = splat(12582912.0f), reach = splat(4194303.0f);
-    const vf inside = min(max(v, splat(-4194303.0f)), reach);
+    const vf magic = splat(12582912.0f), reach = splat(4194304.0f);
+    const vf inside = min(max(v, splat(-4194304.0f)), reach);
     return bits(inside + magic) - bits(magic);
 }
 
