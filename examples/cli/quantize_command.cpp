@@ -59,6 +59,11 @@ void encode(const planned_tensor& t, const threads& workers, progress_bar& progr
     const std::span<const float> values = read(*t.source, memory);
     memory.decoded.resize(values.size());
     t.encoder->encode(values, workers.run([&](double done) { progress.update(0.8 * done); }), out, memory.decoded);
+    // The plan's figure is an upper bound where the bytes depend on the values.
+    entry.bytes_out = 0;
+    for (const tersor::safetensors_declaration& d : t.encoder->declare()) {
+        entry.bytes_out += tersor::bytes_of(d);
+    }
     entry.errors = measure(t.source->shape, values, memory.decoded, workers.run());
     if (with_histograms) {
         add_histograms(entry, values, memory.decoded);
