@@ -129,7 +129,8 @@ TYPED_TEST(PackFormat, EveryLengthSurvivesARoundTripAndEveryCodeCanBeReadAlone) 
     for (std::size_t count = 0; count <= most; ++count) {
         std::vector<code_type> codes(count);
         for (std::size_t i = 0; i < count; ++i) {
-            codes[i] = static_cast<code_type>(uniform(5, i) * static_cast<float>(code_count<TypeParam>));
+            const auto code = static_cast<int>(uniform(5, i) * static_cast<float>(code_count<TypeParam>));
+            codes[i] = static_cast<code_type>(code);
             if constexpr (std::is_signed_v<code_type>) {
                 codes[i] = static_cast<code_type>(codes[i] + TypeParam::lowest);
             }
