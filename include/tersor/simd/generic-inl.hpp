@@ -13,6 +13,7 @@ inline constexpr std::size_t lanes = 4;
 
 using raw_float [[gnu::vector_size(16)]] = float;
 using raw_int [[gnu::vector_size(16)]] = std::int32_t;
+using raw_unsigned [[gnu::vector_size(16)]] = std::uint32_t; // for sums that wrap, as the instructions do
 
 struct vf {
     raw_float r;
@@ -69,10 +70,10 @@ inline vf fma(vf a, vf b, vf c) noexcept {
                       __builtin_fmaf(a.r[2], b.r[2], c.r[2]), __builtin_fmaf(a.r[3], b.r[3], c.r[3])}};
 }
 inline vi operator+(vi a, vi b) noexcept {
-    return {a.r + b.r};
+    return {(raw_int)((raw_unsigned)a.r + (raw_unsigned)b.r)};
 }
 inline vi operator-(vi a, vi b) noexcept {
-    return {a.r - b.r};
+    return {(raw_int)((raw_unsigned)a.r - (raw_unsigned)b.r)};
 }
 inline vi operator&(vi a, vi b) noexcept {
     return {a.r & b.r};
@@ -96,11 +97,10 @@ inline vf convert(vi v) noexcept {
 
 template <int Count>
 inline vi shl(vi v) noexcept {
-    return {v.r << Count};
+    return {(raw_int)((raw_unsigned)v.r << Count)};
 }
 template <int Count>
 inline vi shr(vi v) noexcept {
-    using raw_unsigned [[gnu::vector_size(16)]] = std::uint32_t;
     return {(raw_int)((raw_unsigned)v.r >> Count)};
 }
 
