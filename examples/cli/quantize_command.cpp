@@ -59,11 +59,6 @@ void encode(const planned_tensor& t, const threads& workers, progress_bar& progr
     const std::span<const float> values = read(*t.source, memory);
     memory.decoded.resize(values.size());
     t.encoder->encode(values, workers.run([&](double done) { progress.update(0.8 * done); }), out, memory.decoded);
-    // The plan's figure is an upper bound where the bytes depend on the values.
-    entry.bytes_out = 0;
-    for (const tersor::safetensors_declaration& d : t.encoder->declare()) {
-        entry.bytes_out += tersor::bytes_of(d);
-    }
     entry.errors = measure(t.source->shape, values, memory.decoded, workers.run());
     if (with_histograms) {
         add_histograms(entry, values, memory.decoded);
@@ -87,13 +82,10 @@ tersor::safetensors_model_options writer_options(const plan& p, const tersor::sa
     return options;
 }
 
-void write_model(plan& p, const tersor::safetensors_model& model, const quantize_arguments& arguments, report& r) {
-    const threads workers(arguments.threads);
+// The plan written out, figures added to the report.
+void write_model(const plan& p, const tersor::safetensors_model& model, const tersor::json::value& config,
+                 const quantize_arguments& arguments, const threads& workers, buffers& memory, report& r) {
     progress_bar progress(model.data_bytes(), arguments.quiet);
-    buffers memory;
-    prepare(p, workers, memory);
-    const tersor::json::value config =
-        arguments.output.ends_with(".safetensors") ? tersor::json::value() : p.quantization_config();
     tersor::safetensors_model_writer out(arguments.output, p.declarations(), writer_options(p, model, arguments));
     auto entry = r.tensors.begin();
     for (const planned_tensor& t : p.tensors) {
@@ -119,20 +111,27 @@ void write_model(plan& p, const tersor::safetensors_model& model, const quantize
 void quantize(const quantize_arguments& arguments) {
     const auto begin = std::chrono::steady_clock::now();
     check_arguments(arguments);
+    const threads workers(arguments.threads);
     const auto model = open_model(arguments.model);
-    plan p = make_plan(model, arguments);
-    report r = p.report();
-    r.model = arguments.model;
-    r.output = arguments.output;
-    r.is_plan = arguments.dry_run;
     for (const std::string& path : {arguments.output, arguments.json, arguments.html}) {
         if (!path.empty() && path != "-") {
             require_separate(model.files(), path);
         }
     }
+    plan p = make_plan(model, arguments);
+    const bool is_folder = !arguments.output.empty() && !arguments.output.ends_with(".safetensors");
+    const tersor::json::value config = is_folder ? p.quantization_config() : tersor::json::value();
     if (!arguments.dry_run) {
         require_free(arguments.output, arguments.force);
-        write_model(p, model.files(), arguments, r);
+    }
+    buffers memory;
+    prepare(p, workers, memory);
+    report r = p.report();
+    r.model = arguments.model;
+    r.output = arguments.output;
+    r.is_plan = arguments.dry_run;
+    if (!arguments.dry_run) {
+        write_model(p, model.files(), config, arguments, workers, memory, r);
     }
     r.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     if (!arguments.quiet && arguments.json != "-") {
