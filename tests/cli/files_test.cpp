@@ -102,12 +102,19 @@ TEST_F(Files, ADryRunWritesNothing) {
 }
 
 TEST_F(Files, ADryRunKnowsTheSizes) {
-    for (const char* const spec : {"int8/row", "uint3/8", "nf4/64+dq", "mxfp4", "bf16"}) {
-        ASSERT_TRUE(run({"quantize", model, "-o", out, "--to", spec, "--dry-run", "--json", folder / "plan"}).ok());
-        ASSERT_TRUE(run({"quantize", model, "-o", out, "--to", spec, "--force", "--json", folder / "done"}).ok());
-        const auto plan = read_json(folder / "plan"), done = read_json(folder / "done");
-        EXPECT_EQ(plan.at("total").at("bytes_out"), done.at("total").at("bytes_out")) << spec;
-        EXPECT_TRUE(plan.at("tensors").as_array()[0].at("mse").is(tersor::json::kind::null));
+    for (const char* const mode : {"best", "reference"}) {
+        for (const char* const spec : {"int8/row", "uint3/8", "nf4/64+dq", "mxfp4", "bf16"}) {
+            std::vector<std::string> arguments{"quantize", model, "-o", out, "--to", spec, "--mode", mode, "--json"};
+            arguments.push_back(folder / "done");
+            arguments.push_back("--force");
+            ASSERT_TRUE(run(arguments).ok());
+            arguments[9] = folder / "plan";
+            arguments.push_back("--dry-run");
+            ASSERT_TRUE(run(arguments).ok());
+            const auto plan = read_json(folder / "plan"), done = read_json(folder / "done");
+            EXPECT_EQ(plan.at("total").at("bytes_out"), done.at("total").at("bytes_out")) << spec << " " << mode;
+            EXPECT_TRUE(plan.at("tensors").as_array()[0].at("mse").is(tersor::json::kind::null));
+        }
     }
 }
 
