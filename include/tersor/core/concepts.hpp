@@ -33,6 +33,13 @@
 
 namespace tersor::inline v0 {
 
+/// How hard a quantizer with a choice looks for good parameters and codes. One without a choice ignores it.
+enum class quantize_mode {
+    reference, ///< byte for byte what the format's own program writes
+    fast,      ///< at least as accurate as that, found as quickly as possible
+    best       ///< the least (weighted) squared error that a thorough search finds in the same bytes
+};
+
 /// Sizes and positions, signed as Eigen's.
 using index = std::ptrdiff_t;
 
@@ -45,9 +52,24 @@ inline constexpr index whole_tensor = -1;
 template <class Quantizer>
 using code_of = typename Quantizer::format::code_type;
 
-/// A type that maps groups of values to codes and back; see the head of this file.
+/// A quantizer whose file format interleaves parameters and codes: its blocks of bytes are what is stored, and a run
+/// of values is encoded at once. `importance` is empty or holds a weight for each value; `values` is then a whole row.
+///
+///   struct block            the stored bytes, of alignment 1 or 2
+///   static group            how many values a block holds
+///   encode_blocks(values, importance, mode, blocks)
+///   decode_blocks(blocks, count, values)
 template <class Q>
-concept quantizer =
+concept block_quantizer =
+    std::copyable<Q> && std::default_initializable<Q> && (Q::group > 0) &&
+    requires(const Q q, std::span<const float> values, quantize_mode mode, typename Q::block* blocks, float* out) {
+        q.encode_blocks(values, values, mode, blocks);
+        q.decode_blocks(static_cast<const typename Q::block*>(blocks), std::size_t{}, out);
+    };
+
+/// A quantizer that stores parameters apart from packed codes; see the head of this file.
+template <class Q>
+concept code_quantizer =
     std::copyable<Q> && std::default_initializable<Q> &&
     requires(const Q q, std::span<const float> values, float value, code_of<Q> code, typename Q::parameters parameters) {
         { Q::group } -> std::convertible_to<index>;
@@ -56,15 +78,19 @@ concept quantizer =
         { q.decode(code, parameters) } -> std::same_as<float>;
     };
 
+/// A type that maps groups of values to codes and back, or whole blocks.
+template <class Q>
+concept quantizer = code_quantizer<Q> || block_quantizer<Q>;
+
 /// A quantizer whose parameters follow from a range [lo, hi] that must contain 0.
 template <class Q>
-concept range_quantizer = quantizer<Q> && requires(const Q q, float bound) {
+concept range_quantizer = code_quantizer<Q> && requires(const Q q, float bound) {
     { q.from_range(bound, bound) } -> std::same_as<typename Q::parameters>;
 };
 
 /// A quantizer whose values are format.decode(code) times a scale that follows from the largest magnitude.
 template <class Q>
-concept scaled_quantizer = quantizer<Q> && requires(const Q q, float magnitude, typename Q::parameters p) {
+concept scaled_quantizer = code_quantizer<Q> && requires(const Q q, float magnitude, typename Q::parameters p) {
     { q.from_magnitude(magnitude) } -> std::same_as<typename Q::parameters>;
     { q.scale(p) } -> std::same_as<float>;
 };
@@ -78,7 +104,7 @@ concept affine_quantizer = range_quantizer<Q> && requires(const Q q, typename Q:
 
 /// A quantizer with state for the whole tensor, found from its largest magnitude before any group is fitted.
 template <class Q>
-concept prepared_quantizer = quantizer<Q> && requires(const Q q, float magnitude) {
+concept prepared_quantizer = code_quantizer<Q> && requires(const Q q, float magnitude) {
     { q.prepare(magnitude) } -> std::same_as<Q>;
 };
 

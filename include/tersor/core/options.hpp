@@ -42,6 +42,8 @@ struct quantize_options {
     bool least_squares = false;
     /// One non-negative weight per value of a row (input column): the squared error is weighted by it.
     std::span<const float> importance{};
+    /// How hard to search, for the block formats of GGUF.
+    quantize_mode mode = quantize_mode::best;
     /// What to do with NaN and infinities.
     tersor::non_finite non_finite = tersor::non_finite::error;
     /// The axis along which groups run, from 0; or last_axis, or flat.

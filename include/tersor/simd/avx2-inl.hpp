@@ -79,8 +79,18 @@ inline vi operator^(vi a, vi b) noexcept {
     return {_mm256_xor_si256(a.r, b.r)};
 }
 
+inline vi operator*(vi a, vi b) noexcept {
+    return {_mm256_mullo_epi32(a.r, b.r)};
+}
+inline vf sqrt(vf v) noexcept {
+    return {_mm256_sqrt_ps(v.r)};
+}
+
 inline vi bits(vf v) noexcept {
     return {_mm256_castps_si256(v.r)};
+}
+inline vf abs(vf v) noexcept {
+    return {_mm256_and_ps(v.r, _mm256_castsi256_ps(_mm256_set1_epi32(0x7FFFFFFF)))};
 }
 inline vf as_float(vi v) noexcept {
     return {_mm256_castsi256_ps(v.r)};
@@ -103,6 +113,21 @@ inline vm operator>(vf a, vf b) noexcept {
 }
 inline vm operator>(vi a, vi b) noexcept {
     return {_mm256_cmpgt_epi32(a.r, b.r)};
+}
+inline vm operator==(vf a, vf b) noexcept {
+    return {_mm256_castps_si256(_mm256_cmp_ps(a.r, b.r, _CMP_EQ_OQ))};
+}
+inline vm operator==(vi a, vi b) noexcept {
+    return {_mm256_cmpeq_epi32(a.r, b.r)};
+}
+inline vm operator&(vm a, vm b) noexcept {
+    return {_mm256_and_si256(a.r, b.r)};
+}
+inline vm operator|(vm a, vm b) noexcept {
+    return {_mm256_or_si256(a.r, b.r)};
+}
+inline vm operator!(vm m) noexcept {
+    return {_mm256_xor_si256(m.r, _mm256_set1_epi32(-1))};
 }
 inline vi select(vm m, vi yes, vi no) noexcept {
     return {_mm256_blendv_epi8(no.r, yes.r, m.r)};
@@ -132,6 +157,9 @@ inline vi min(vi a, vi b) noexcept {
 
 inline vi round(vf v) noexcept {
     return {_mm256_cvtps_epi32(v.r)};
+}
+inline vi truncate(vf v) noexcept {
+    return {_mm256_cvttps_epi32(v.r)};
 }
 
 /// out[0..3]: the largest of a, of b, of c, of d.

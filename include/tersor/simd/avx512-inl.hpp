@@ -81,8 +81,18 @@ inline vi operator^(vi a, vi b) noexcept {
     return {_mm512_xor_si512(a.r, b.r)};
 }
 
+inline vi operator*(vi a, vi b) noexcept {
+    return {_mm512_mullo_epi32(a.r, b.r)};
+}
+inline vf sqrt(vf v) noexcept {
+    return {_mm512_sqrt_ps(v.r)};
+}
+
 inline vi bits(vf v) noexcept {
     return {_mm512_castps_si512(v.r)};
+}
+inline vf abs(vf v) noexcept {
+    return {_mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(v.r), _mm512_set1_epi32(0x7FFFFFFF)))};
 }
 inline vf as_float(vi v) noexcept {
     return {_mm512_castsi512_ps(v.r)};
@@ -105,6 +115,21 @@ inline vm operator>(vf a, vf b) noexcept {
 }
 inline vm operator>(vi a, vi b) noexcept {
     return {_mm512_cmpgt_epi32_mask(a.r, b.r)};
+}
+inline vm operator==(vf a, vf b) noexcept {
+    return {_mm512_cmp_ps_mask(a.r, b.r, _CMP_EQ_OQ)};
+}
+inline vm operator==(vi a, vi b) noexcept {
+    return {_mm512_cmpeq_epi32_mask(a.r, b.r)};
+}
+inline vm operator&(vm a, vm b) noexcept {
+    return {static_cast<__mmask16>(a.r & b.r)};
+}
+inline vm operator|(vm a, vm b) noexcept {
+    return {static_cast<__mmask16>(a.r | b.r)};
+}
+inline vm operator!(vm m) noexcept {
+    return {static_cast<__mmask16>(~m.r)};
 }
 inline vi select(vm m, vi yes, vi no) noexcept {
     return {_mm512_mask_blend_epi32(m.r, no.r, yes.r)};
@@ -134,6 +159,9 @@ inline vi min(vi a, vi b) noexcept {
 
 inline vi round(vf v) noexcept {
     return {_mm512_cvtps_epi32(v.r)};
+}
+inline vi truncate(vf v) noexcept {
+    return {_mm512_cvttps_epi32(v.r)};
 }
 
 /// out[0..3]: the largest of a, of b, of c, of d.

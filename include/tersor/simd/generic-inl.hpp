@@ -85,8 +85,18 @@ inline vi operator^(vi a, vi b) noexcept {
     return {a.r ^ b.r};
 }
 
+inline vi operator*(vi a, vi b) noexcept {
+    return {(raw_int)((raw_unsigned)a.r * (raw_unsigned)b.r)};
+}
+inline vf sqrt(vf v) noexcept {
+    return {raw_float{__builtin_sqrtf(v.r[0]), __builtin_sqrtf(v.r[1]), __builtin_sqrtf(v.r[2]), __builtin_sqrtf(v.r[3])}};
+}
+
 inline vi bits(vf v) noexcept {
     return {(raw_int)v.r};
+}
+inline vf abs(vf v) noexcept {
+    return {(raw_float)((raw_int)v.r & 0x7FFFFFFF)};
 }
 inline vf as_float(vi v) noexcept {
     return {(raw_float)v.r};
@@ -109,6 +119,21 @@ inline vm operator>(vf a, vf b) noexcept {
 }
 inline vm operator>(vi a, vi b) noexcept {
     return {(raw_int)(a.r > b.r)};
+}
+inline vm operator==(vf a, vf b) noexcept {
+    return {(raw_int)(a.r == b.r)};
+}
+inline vm operator==(vi a, vi b) noexcept {
+    return {(raw_int)(a.r == b.r)};
+}
+inline vm operator&(vm a, vm b) noexcept {
+    return {a.r & b.r};
+}
+inline vm operator|(vm a, vm b) noexcept {
+    return {a.r | b.r};
+}
+inline vm operator!(vm m) noexcept {
+    return {~m.r};
 }
 inline vi select(vm m, vi yes, vi no) noexcept {
     return {(m.r & yes.r) | (~m.r & no.r)};
@@ -142,6 +167,10 @@ inline vi round(vf v) noexcept {
     const vf magic = splat(12582912.0f), reach = splat(4194304.0f);
     const vf inside = min(max(v, splat(-4194304.0f)), reach);
     return bits(inside + magic) - bits(magic);
+}
+
+inline vi truncate(vf v) noexcept {
+    return {__builtin_convertvector(v.r, raw_int)};
 }
 
 /// out[0..3]: the largest of a, of b, of c, of d.

@@ -9,6 +9,9 @@
 //   + - * / min max     as on scalars; min and max return the second operand if either is NaN
 //   has_permutation     whether lookup is one instruction
 //   round               float to integer, half to even, for magnitudes below 2^22; beyond that a watcher tells
+//   truncate            float to integer, toward zero, for magnitudes below 2^31
+//   == & | !            on truth values, lane by lane
+//   sqrt abs            correctly rounded; without the sign
 //   convert, bits, as_float, shl, shr, select, lookup
 //
 // Nothing here knows of formats or quantizers.
