@@ -128,6 +128,23 @@ struct parameter_storage<Q> {
 
 } // namespace detail
 
+/// The parameters of a block quantizer, apart from its blocks: there are none.
+struct no_parameters {
+    [[nodiscard]] static constexpr std::size_t size() noexcept { return 0; }
+    [[nodiscard]] static constexpr std::size_t bytes() noexcept { return 0; }
+    friend bool operator==(no_parameters, no_parameters) = default;
+};
+
+namespace detail {
+
+template <block_quantizer Q>
+struct parameter_storage<Q> {
+    using array = no_parameters;
+    using view = no_parameters;
+};
+
+} // namespace detail
+
 /// How a quantized_tensor owns the parameters of all groups. `array[g]` gives those of group g; `array.size()` counts.
 template <class Q>
 using parameter_array = typename detail::parameter_storage<Q>::array;

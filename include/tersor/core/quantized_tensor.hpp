@@ -4,8 +4,9 @@
 // The result of quantization: packed codes and the parameters of every group, owned or borrowed.
 //
 // Codes are stored row by row; each row starts on a byte and is a bit stream as packing.hpp says. Parameters are stored
-// row by row, ceil(length / group) of them a row, or one for the whole tensor. A row is a run of values along `axis`;
-// the other axes, in row-major order, number the rows.
+// row by row, ceil(length / group) of them a row, or one for the whole tensor. A block quantizer has both in its
+// blocks: they are stored where codes are, whole blocks a row. A row is a run of values along `axis`; the other axes,
+// in row-major order, number the rows.
 
 #include "tersor/core/concepts.hpp"
 #include "tersor/core/error.hpp"
@@ -51,6 +52,40 @@ struct row_layout {
     return layout;
 }
 
+/// The same for a quantizer.
+template <quantizer Quantizer>
+[[nodiscard]] constexpr row_layout make_row_layout(index rows, index length) noexcept {
+    if constexpr (block_quantizer<Quantizer>) {
+        row_layout layout = make_row_layout(rows, length, Quantizer::group, 8);
+        layout.row_bytes =
+            ((length - 1) / Quantizer::group + 1) * static_cast<index>(sizeof(typename Quantizer::block));
+        layout.row_bytes = length == 0 ? 0 : layout.row_bytes;
+        return layout;
+    } else {
+        return make_row_layout(rows, length, Quantizer::group, Quantizer::format::bits);
+    }
+}
+
+/// Where the codes of a column, a multiple of 8 or of a block, are in the bytes of their row.
+template <quantizer Quantizer>
+[[nodiscard]] constexpr index column_offset(index column) noexcept {
+    if constexpr (block_quantizer<Quantizer>) {
+        return column / Quantizer::group * static_cast<index>(sizeof(typename Quantizer::block));
+    } else {
+        return column / 8 * Quantizer::format::bits;
+    }
+}
+
+/// Whether rows of this length are whole groups and whole bytes, so that many may be seen as one.
+template <quantizer Quantizer>
+[[nodiscard]] constexpr bool has_whole_rows(index length) noexcept {
+    if constexpr (block_quantizer<Quantizer>) {
+        return length % Quantizer::group == 0;
+    } else {
+        return Quantizer::group > 0 && length % Quantizer::group == 0 && length * Quantizer::format::bits % 8 == 0;
+    }
+}
+
 namespace detail {
 
 template <std::size_t Rank>
@@ -60,6 +95,18 @@ template <std::size_t Rank>
         text += (i == 0 ? "" : " x ") + std::to_string(dimensions[i]);
     }
     return text + "]";
+}
+
+/// Blocks hold a fixed number of values.
+/// Errors: `shape_mismatch` if a row of a block quantizer is not whole blocks.
+template <quantizer Q>
+void check_whole_blocks(const row_layout& layout) {
+    if constexpr (block_quantizer<Q>) {
+        if (layout.rows > 0 && layout.length % Q::group != 0) {
+            raise(error_code::shape_mismatch, "rows of " + std::to_string(layout.length) +
+                                                  " values are not whole blocks of " + std::to_string(Q::group));
+        }
+    }
 }
 
 template <class Range>
@@ -117,14 +164,19 @@ public:
             countable /= n == 0 ? 1 : n;
         }
         layout_ = layout_of(dimensions_, axis_);
+        detail::check_whole_blocks<Quantizer>(layout_);
         const index bytes = layout_.rows * layout_.row_bytes;
         if (static_cast<index>(codes_.size()) != bytes) {
-            raise(error_code::shape_mismatch, "a tensor of shape " + detail::shape_text(dimensions_) +
-                                                  " with codes of " + std::to_string(Quantizer::format::bits) +
-                                                  " bits has " + std::to_string(bytes) + " bytes of codes, not " +
+            raise(error_code::shape_mismatch, "a tensor of shape " + detail::shape_text(dimensions_) + " has " +
+                                                  std::to_string(bytes) + " bytes of codes, not " +
                                                   std::to_string(codes_.size()));
         }
-        if (static_cast<index>(parameters_.size()) != layout_.groups) {
+        if constexpr (block_quantizer<Quantizer>) {
+            if (reinterpret_cast<std::uintptr_t>(codes_.data()) % alignof(typename Quantizer::block) != 0) {
+                raise(error_code::invalid_argument,
+                      "the blocks are not aligned to " + std::to_string(alignof(typename Quantizer::block)) + " bytes");
+            }
+        } else if (static_cast<index>(parameters_.size()) != layout_.groups) {
             raise(error_code::shape_mismatch, "a tensor of shape " + detail::shape_text(dimensions_) + " has " +
                                                   std::to_string(layout_.groups) + " groups, not " +
                                                   std::to_string(parameters_.size()));
@@ -140,7 +192,7 @@ public:
         }
         const bool is_flat = axis == flat;
         const index rows = count == 0 ? 0 : is_flat ? 1 : count / along;
-        return make_row_layout(rows, is_flat ? count : along, Quantizer::group, Quantizer::format::bits);
+        return make_row_layout<Quantizer>(rows, is_flat ? count : along);
     }
 
     /// The quantizer, with its state for the whole tensor if it has any.
@@ -169,7 +221,7 @@ public:
     /// How values lie in rows and groups.
     [[nodiscard]] const row_layout& layout() const noexcept { return layout_; }
 
-    /// The packed codes of all rows, in bytes.
+    /// The packed codes, or the blocks, of all rows, in bytes.
     [[nodiscard]] std::span<const std::uint8_t> codes() const noexcept { return {codes_.data(), codes_.size()}; }
     /// The packed codes of one row.
     [[nodiscard]] std::span<const std::uint8_t> row_codes(index row) const noexcept {

@@ -74,7 +74,9 @@ struct parameter_bytes<nested_scale_array<Parameters, N, Nested>> {
 
 template <class Q>
 [[nodiscard]] constexpr std::size_t parameter_bytes_of(std::size_t groups) noexcept {
-    if constexpr (std::is_same_v<parameter_array<Q>, std::vector<typename Q::parameters>>) {
+    if constexpr (block_quantizer<Q>) {
+        return 0;
+    } else if constexpr (std::is_same_v<parameter_array<Q>, std::vector<typename Q::parameters>>) {
         constexpr std::size_t bits = parameter_bits<Q>();
         return groups / 8 * bits + (groups % 8 * bits + 7) / 8;
     } else if constexpr (requires { parameter_array<Q>::bytes_of(groups); }) {
@@ -97,8 +99,7 @@ template <quantizer Quantizer>
         raise(error_code::invalid_argument,
               "the bytes of a matrix [" + std::to_string(rows) + " x " + std::to_string(cols) + "] cannot be counted");
     }
-    const row_layout layout =
-        make_row_layout(rows == 0 || cols == 0 ? 0 : rows, cols, Quantizer::group, Quantizer::format::bits);
+    const row_layout layout = make_row_layout<Quantizer>(rows == 0 || cols == 0 ? 0 : rows, cols);
     footprint result{.weights = static_cast<std::size_t>(rows * cols),
                      .codes = static_cast<std::size_t>(layout.rows * layout.row_bytes),
                      .parameters = detail::parameter_bytes_of<Quantizer>(static_cast<std::size_t>(layout.groups))};

@@ -53,10 +53,16 @@ void decode_columns(const basic_quantized<Q, Rank, Kind, C, P>& q, index row, in
 /// Decodes one value.
 template <class Q, int Rank, class Kind, class C, class P>
 float decode_one(const basic_quantized<Q, Rank, Kind, C, P>& q, index run, index column) {
-    const auto code = packed_code<typename Q::format>(q.row_codes(run).data(), static_cast<std::size_t>(column));
-    const row_layout& layout = q.layout();
-    return q.quantizer().decode(
-        code, q.parameters()[static_cast<std::size_t>(run * layout.groups_per_row + column / layout.group)]);
+    if constexpr (block_quantizer<Q>) {
+        float value;
+        decode_run(q, run, column, 1, &value);
+        return value;
+    } else {
+        const auto code = packed_code<typename Q::format>(q.row_codes(run).data(), static_cast<std::size_t>(column));
+        const row_layout& layout = q.layout();
+        return q.quantizer().decode(
+            code, q.parameters()[static_cast<std::size_t>(run * layout.groups_per_row + column / layout.group)]);
+    }
 }
 
 /// Decodes `rows` x `columns` values from (row, column) to `out`, row after row.

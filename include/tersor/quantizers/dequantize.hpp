@@ -66,19 +66,42 @@ const P* parameters_at(const Parameters& parameters, index first, index count, s
     }
 }
 
+/// Decodes `count` values that begin `skip` values into the first block.
+template <block_quantizer Q>
+void decode_some_blocks(const Q& q, const typename Q::block* blocks, index skip, index count, float* out) {
+    if (skip == 0) {
+        const index whole = count / Q::group;
+        q.decode_blocks(blocks, static_cast<std::size_t>(whole), out);
+        blocks += whole, out += whole * Q::group, count -= whole * Q::group;
+    }
+    while (count > 0) {
+        float values[Q::group];
+        q.decode_blocks(blocks++, 1, values);
+        const index now = std::min(count, Q::group - skip);
+        std::copy_n(values + skip, now, out);
+        out += now, count -= now, skip = 0;
+    }
+}
+
 /// Decodes `columns` values of a row from `column`, which is a multiple of 8.
 template <class Q, int Rank, class Kind, class C, class P>
 void decode_row(const basic_quantized<Q, Rank, Kind, C, P>& q, const row_layout& layout, index row, index column,
                 index columns, float* out, bool stream) {
-    thread_local std::vector<typename Q::parameters> buffer;
-    thread_local std::vector<std::uint8_t> scratch;
-    scratch.resize(static_cast<std::size_t>(columns));
-    const index first = column / layout.group, last = (column + columns - 1) / layout.group;
-    const auto* const p =
-        parameters_at(q.parameters(), row * layout.groups_per_row + first, last - first + 1, buffer);
-    const std::uint8_t* const codes = q.codes().data() + row * layout.row_bytes + column / 8 * Q::format::bits;
-    codec<Q>::decode(q.quantizer(), codes, static_cast<std::size_t>(columns), static_cast<std::size_t>(layout.group),
-                     static_cast<std::size_t>((first + 1) * layout.group - column), p, out, scratch.data(), stream);
+    const std::uint8_t* const codes = q.codes().data() + row * layout.row_bytes + column_offset<Q>(column);
+    if constexpr (block_quantizer<Q>) {
+        decode_some_blocks(q.quantizer(), reinterpret_cast<const typename Q::block*>(codes), column % Q::group, columns,
+                           out);
+    } else {
+        thread_local std::vector<typename Q::parameters> buffer;
+        thread_local std::vector<std::uint8_t> scratch;
+        scratch.resize(static_cast<std::size_t>(columns));
+        const index first = column / layout.group, last = (column + columns - 1) / layout.group;
+        const auto* const p =
+            parameters_at(q.parameters(), row * layout.groups_per_row + first, last - first + 1, buffer);
+        codec<Q>::decode(q.quantizer(), codes, static_cast<std::size_t>(columns),
+                         static_cast<std::size_t>(layout.group),
+                         static_cast<std::size_t>((first + 1) * layout.group - column), p, out, scratch.data(), stream);
+    }
 }
 
 /// Results from this size on are written past the caches, which they would only empty.
@@ -95,8 +118,9 @@ using eigen_of = typename detail::eigen_of<Kind, Scalar, Rank>::type;
 template <class Q, int Rank, class Kind, class C, class P, class T>
 void dequantize_into(const basic_quantized<Q, Rank, Kind, C, P>& q, T&& destination, const execution& exec = {}) {
     using Object = std::remove_cvref_t<T>;
-    static_assert(eigen_object<Object>, "dequantize_into writes to an Eigen object with memory: Matrix, Array, Map, Ref, "
-                                        "Block, Tensor or TensorMap");
+    static_assert(eigen_object<Object>,
+                  "dequantize_into writes to an Eigen object with memory: Matrix, Array, Map, Ref, "
+                  "Block, Tensor or TensorMap");
     static_assert(detail::rank_of<Object>() == Rank, "the destination has another rank than the quantized tensor");
     const auto target = as_strided(destination);
     using Scalar = std::remove_pointer_t<decltype(target.data)>;
@@ -109,10 +133,9 @@ void dequantize_into(const basic_quantized<Q, Rank, Kind, C, P>& q, T&& destinat
         return;
     }
     row_view<Scalar, Rank> view(target, q.axis());
-    const bool whole = Q::group > 0 && layout.length % layout.group == 0 && layout.length * Q::format::bits % 8 == 0;
-    if (whole && q.axis() == Rank - 1 && target.is_row_major()) {
+    if (has_whole_rows<Q>(layout.length) && q.axis() == Rank - 1 && target.is_row_major()) {
         view = row_view<Scalar, Rank>(target, -1);
-        layout = make_row_layout(1, q.size(), Q::group, Q::format::bits);
+        layout = make_row_layout<Q>(1, q.size());
     }
     const index unit = std::lcm(std::min<index>(layout.group, 4096), index{8});
     const index wanted = view.is_transposed() ? 512 : 8192;

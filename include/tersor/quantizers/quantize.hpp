@@ -3,13 +3,14 @@
 
 // quantize<Quantizer>(values, options): any dense Eigen object to packed codes and parameters.
 //
-// Values are taken as float (double is rounded to it, halves are exact). Each group is fitted and encoded while it is in
-// the nearest cache; the work is cut into tiles of whole groups, which the execution option spreads over threads.
+// Values are taken as float (double is rounded to it, halves are exact). Each group is fitted and encoded while it is
+// in the nearest cache; the work is cut into tiles of whole groups, which the execution option spreads over threads.
 
 #include "tersor/core/options.hpp"
 #include "tersor/core/quantized_tensor.hpp"
 #include "tersor/core/strided.hpp"
 #include "tersor/quantizers/codec.hpp"
+#include "tersor/quantizers/quantize_block_tiles.hpp"
 #include "tersor/quantizers/quantize_tiles.hpp"
 
 #include <string>
@@ -55,18 +56,23 @@ void quantize_into(const T& values, quantized_tensor<Q, Rank, Kind>& destination
         const auto source = as_strided(values);
         auto [codes, parameters] = std::move(destination).release();
         destination = {};
-        detail::quantize_tiles<Q, typename T::Scalar, Rank> job(quantizer, source, axis, options);
-        job.run(codes, std::move(parameters));
-        destination = {job.quantizer(), source.sizes, axis, std::move(codes), job.take_parameters()};
+        if constexpr (block_quantizer<Q>) {
+            detail::quantize_block_tiles<Q, typename T::Scalar, Rank>(quantizer, source, axis, options).run(codes);
+            destination = {quantizer, source.sizes, axis, std::move(codes), parameters};
+        } else {
+            detail::quantize_tiles<Q, typename T::Scalar, Rank> job(quantizer, source, axis, options);
+            job.run(codes, std::move(parameters));
+            destination = {job.quantizer(), source.sizes, axis, std::move(codes), job.take_parameters()};
+        }
     }
 }
 
 /// Quantizes any dense Eigen object of float, double, Eigen::half or Eigen::bfloat16, of any rank, order and strides;
-/// expressions are evaluated first. Groups run along the last axis unless the options say otherwise. Vectors are one row.
-/// `quantizer` carries state that its type does not fix, such as a codebook read from a file.
-/// Errors: `non_finite` naming the first bad index (row-major); `shape_mismatch` if the importance is not one weight per
-/// value of a row; `invalid_argument` for an axis, range or importance outside its domain, or a range given to a
-/// quantizer that takes none; `cancelled`.
+/// expressions are evaluated first. Groups run along the last axis unless the options say otherwise. Vectors are one
+/// row. `quantizer` carries state that its type does not fix, such as a codebook read from a file. Errors: `non_finite`
+/// naming the first bad index (row-major); `shape_mismatch` if the importance is not one weight per value of a row or
+/// rows are not whole blocks; `invalid_argument` for an axis, range or importance outside its domain, or a range given
+/// to a quantizer that takes none; `cancelled`.
 template <quantizer Q, class T>
 [[nodiscard]] detail::quantized_result<Q, T> quantize(const T& values, const quantize_options& options = {},
                                                       const Q& quantizer = {}) {

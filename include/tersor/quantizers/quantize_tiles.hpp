@@ -28,10 +28,10 @@
 
 namespace tersor::inline v0::detail {
 
-template <quantizer Q, class Scalar, int Rank>
-class quantize_tiles : protected value_tiles<Scalar, Rank> {
+template <code_quantizer Q, class Scalar, int Rank>
+class quantize_tiles : protected value_tiles<Q, Scalar, Rank> {
 protected:
-    using base = value_tiles<Scalar, Rank>;
+    using base = value_tiles<Q, Scalar, Rank>;
     using parameters = typename Q::parameters;
     using typename base::tile;
     static constexpr bool is_plain = std::is_same_v<parameter_array<Q>, std::vector<parameters>>;
@@ -40,7 +40,7 @@ public:
     /// With `may_join`, rows that follow each other in memory may be taken as one long row.
     quantize_tiles(const Q& quantizer, const strided<const Scalar, Rank>& source, int axis,
                    const quantize_options& options, bool may_join = true)
-        : base(source, axis, options, Q::group, Q::format::bits, may_join), quantizer_(quantizer) {
+        : base(source, axis, options, may_join), quantizer_(quantizer) {
         check_options<Q>(options, row_view<const Scalar, Rank>(source, axis).length());
     }
 
@@ -54,7 +54,7 @@ public:
             return;
         }
         this->for_each_tile(1.0, [&](const tile& t) {
-            quantize_tile(t, is_fitted(), codes.data() + t.row * layout_.row_bytes + t.column / 8 * Q::format::bits,
+            quantize_tile(t, is_fitted(), codes.data() + t.row * layout_.row_bytes + column_offset<Q>(t.column),
                           layout_.row_bytes);
         });
     }

@@ -17,25 +17,23 @@
 
 namespace tersor::inline v0::detail {
 
-template <class Scalar, int Rank>
+template <quantizer Q, class Scalar, int Rank>
 class value_tiles {
 public:
     struct tile {
         index row, rows, column, columns;
     };
 
-    /// Groups of `group` values of codes of `bits` bits along an axis. With `may_join`, rows that are whole groups and
-    /// whole bytes, one after the other in memory, are taken as one long row.
-    value_tiles(const strided<const Scalar, Rank>& source, int axis, const quantize_options& options, index group,
-                int bits, bool may_join)
-        : source_(source), options_(options), view_(source, axis), group_(group),
-          layout_(make_row_layout(source.size() == 0 ? 0 : view_.rows(), view_.length(), group, bits)) {
-        const bool is_whole = group > 0 && layout_.length % layout_.group == 0 && layout_.length * bits % 8 == 0;
-        is_joined_ = may_join && is_whole && axis == Rank - 1 && source.is_row_major() && options.importance.empty() &&
-                     layout_.rows > 0;
+    /// The groups of a quantizer along an axis. With `may_join`, rows that are whole groups and whole bytes, one after
+    /// the other in memory, are taken as one long row.
+    value_tiles(const strided<const Scalar, Rank>& source, int axis, const quantize_options& options, bool may_join)
+        : source_(source), options_(options), view_(source, axis),
+          layout_(make_row_layout<Q>(source.size() == 0 ? 0 : view_.rows(), view_.length())) {
+        is_joined_ = may_join && has_whole_rows<Q>(layout_.length) && axis == Rank - 1 && source.is_row_major() &&
+                     options.importance.empty() && layout_.rows > 0;
         if (is_joined_) {
             view_ = row_view<const Scalar, Rank>(source, -1);
-            layout_ = make_row_layout(1, source.size(), group, bits);
+            layout_ = make_row_layout<Q>(1, source.size());
         }
     }
 
@@ -44,11 +42,14 @@ public:
     template <class Work>
     void for_each_tile(double until, const Work& work) {
         index columns = layout_.length;
-        if (group_ > 0) {
+        if (block_quantizer<Q> && !options_.importance.empty()) {
+            // Some blocks weigh the errors by statistics of their row.
+            columns = layout_.length;
+        } else if (Q::group > 0) {
             const index unit = std::lcm(layout_.group, index{8});
             const index wanted = view_.is_transposed() ? 512 : 4096;
             columns = std::min(columns, unit * std::max<index>(wanted / unit, 1));
-        } else if (group_ == whole_tensor && columns > 8192) {
+        } else if (Q::group == whole_tensor && columns > 8192) {
             columns = 8192;
         }
         const index rows = std::min(panel_rows(view_, columns), layout_.rows);
@@ -79,7 +80,6 @@ protected:
     const strided<const Scalar, Rank> source_;
     const quantize_options& options_;
     row_view<const Scalar, Rank> view_;
-    const index group_;
     row_layout layout_;
     bool is_joined_ = false;
 

@@ -22,7 +22,7 @@ namespace tersor::inline v0 {
 
 namespace detail {
 
-template <quantizer Q, class Scalar, class Out, int Rank>
+template <code_quantizer Q, class Scalar, class Out, int Rank>
 class fake_quantize_tiles : quantize_tiles<Q, Scalar, Rank> {
     using base = quantize_tiles<Q, Scalar, Rank>;
     using typename base::parameters;
@@ -122,10 +122,17 @@ void fake_quantize_into(const T& values, D&& destination, const quantize_options
             raise(error_code::shape_mismatch, "the destination has shape " + detail::shape_text(target.sizes) +
                                                   ", the values " + detail::shape_text(source.sizes));
         }
-        using Out = std::remove_pointer_t<decltype(target.data)>;
-        detail::fake_quantize_tiles<Q, typename T::Scalar, Out, rank>(quantizer, source, target,
-                                                                      detail::checked_axis<rank>(options.axis), options)
-            .run();
+        if constexpr (block_quantizer<Q>) {
+            quantize_options first = options;
+            first.execution = options.execution.part(0.0, 0.8);
+            dequantize_into(quantize<Q>(values, first, quantizer), destination, options.execution.part(0.8, 1.0));
+            return;
+        } else {
+            using Out = std::remove_pointer_t<decltype(target.data)>;
+            detail::fake_quantize_tiles<Q, typename T::Scalar, Out, rank>(
+                quantizer, source, target, detail::checked_axis<rank>(options.axis), options)
+                .run();
+        }
     }
 }
 
