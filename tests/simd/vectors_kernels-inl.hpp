@@ -16,6 +16,10 @@ inline void run(const float_inputs& in, float_results& out) noexcept {
         store(out.smaller + i, min(a, b));
         store(out.larger + i, max(a, b));
         store(out.chosen + i, select(a > b, c, a));
+        store(out.root + i, sqrt(a));
+        store(out.magnitude + i, abs(a));
+        store(out.logic + i, select((a > b) & (b > c), splat(1), splat(0)) + select((a > b) | (a == b), splat(2), splat(0)) +
+                                 select(!(a == c), splat(4), splat(0)));
         store(out.pattern + i, bits(a));
         store(out.same + i, as_float(bits(a)));
         store(out.counted + i, increment_if(splat(5), a > b));
@@ -31,6 +35,8 @@ inline void run(const integer_inputs& in, integer_results& out) noexcept {
         store(out.constant + i, splat(in.a[0]));
         store(out.sum + i, a + b);
         store(out.difference + i, a - b);
+        store(out.integer_product + i, a * b);
+        store(out.equal + i, select(a == b, splat(1), splat(0)));
         store(out.conjunction + i, a & b);
         store(out.disjunction + i, a | b);
         store(out.exclusive + i, a ^ b);
@@ -51,6 +57,12 @@ inline void run(const integer_inputs& in, integer_results& out) noexcept {
 inline void round_all(const float* x, std::size_t size, std::int32_t* out) noexcept {
     for (std::size_t i = 0; i < size; i += lanes) {
         store(out + i, round(load(x + i)));
+    }
+}
+
+inline void truncate_all(const float* x, std::size_t size, std::int32_t* out) noexcept {
+    for (std::size_t i = 0; i < size; i += lanes) {
+        store(out + i, truncate(load(x + i)));
     }
 }
 

@@ -22,9 +22,9 @@ struct float_inputs {
 };
 struct float_results {
     float constant[count], sum[count], difference[count], product[count], quotient[count], fused[count], unfused[count],
-        smaller[count], larger[count], chosen[count], same[count];
+        smaller[count], larger[count], chosen[count], same[count], root[count], magnitude[count];
     alignas(16) float streamed[count];
-    std::int32_t pattern[count], counted[count];
+    std::int32_t pattern[count], counted[count], logic[count];
     bool any_greater[count], any_nan[count];
 };
 struct integer_inputs {
@@ -32,9 +32,9 @@ struct integer_inputs {
     std::size_t size;
 };
 struct integer_results {
-    std::int32_t constant[count], sum[count], difference[count], conjunction[count], disjunction[count],
-        exclusive[count], smaller[count], larger[count], chosen[count], left[count], right[count], largest[count],
-        largest_of_four[count];
+    std::int32_t constant[count], sum[count], difference[count], integer_product[count], equal[count],
+        conjunction[count], disjunction[count], exclusive[count], smaller[count], larger[count], chosen[count],
+        left[count], right[count], largest[count], largest_of_four[count];
     float as_number[count];
 };
 struct byte_inputs {
@@ -152,6 +152,10 @@ TEST_P(Vectors, FloatOperationsRoundOnceEach) {
         EXPECT_EQ(static_cast<std::uint32_t>(r.pattern[i]), pattern_of(a[i])) << i;
         EXPECT_EQ(pattern_of(r.same[i]), pattern_of(a[i])) << i;
         EXPECT_EQ(r.counted[i], a[i] > b[i] ? 6 : 5) << i;
+        expect_same(r.root[i], std::sqrt(a[i]), "sqrt", i);
+        expect_same(r.magnitude[i], std::abs(a[i]), "abs", i);
+        const int both = a[i] > b[i] && b[i] > c[i], either = a[i] > b[i] || a[i] == b[i], other = !(a[i] == c[i]);
+        EXPECT_EQ(r.logic[i], both + 2 * either + 4 * other) << i;
     }
     const std::size_t lanes = TERSOR_DISPATCH(lane_count());
     for (std::size_t k = 0; k < count / lanes; ++k) {
@@ -174,6 +178,8 @@ TEST_P(Vectors, IntegerOperationsWrapAsUnsignedOnes) {
         EXPECT_EQ(r.constant[i], a[0]);
         EXPECT_EQ(static_cast<std::uint32_t>(r.sum[i]), x + y) << i;
         EXPECT_EQ(static_cast<std::uint32_t>(r.difference[i]), x - y) << i;
+        EXPECT_EQ(static_cast<std::uint32_t>(r.integer_product[i]), x * y) << i;
+        EXPECT_EQ(r.equal[i], a[i] == b[i] ? 1 : 0) << i;
         EXPECT_EQ(static_cast<std::uint32_t>(r.conjunction[i]), x & y) << i;
         EXPECT_EQ(static_cast<std::uint32_t>(r.disjunction[i]), x | y) << i;
         EXPECT_EQ(static_cast<std::uint32_t>(r.exclusive[i]), x ^ y) << i;
@@ -208,6 +214,20 @@ TEST_P(Vectors, RoundingIsHalfToEvenWithinItsReach) {
     TERSOR_DISPATCH(round_all(x.data(), count, rounded.data()));
     for (std::size_t i = 0; i < count; ++i) {
         EXPECT_EQ(rounded[i], static_cast<std::int32_t>(std::nearbyint(x[i]))) << x[i];
+    }
+}
+
+TEST_P(Vectors, TruncationIsTowardZero) {
+    std::vector<float> x(count);
+    std::mt19937 random(6);
+    for (std::size_t i = 0; i < count; ++i) {
+        x[i] = static_cast<float>(static_cast<int>(random())) * (i % 2 == 0 ? 0x1p-20f : 0.99f);
+    }
+    x[1] = -0.0f, x[3] = 0.99999994f, x[5] = -0.99999994f, x[7] = 0x1p-149f, x[9] = 2147483520.0f, x[11] = -0x1p31f;
+    std::vector<std::int32_t> truncated(count);
+    TERSOR_DISPATCH(truncate_all(x.data(), count, truncated.data()));
+    for (std::size_t i = 0; i < count; ++i) {
+        EXPECT_EQ(truncated[i], static_cast<std::int32_t>(x[i])) << x[i];
     }
 }
 
