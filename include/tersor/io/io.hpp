@@ -1,7 +1,7 @@
 #ifndef TERSOR_IO_IO_HPP
 #define TERSOR_IO_IO_HPP
 
-// All that reads and writes files: safetensors, models of one or many files, the layouts of other tools.
+// All that reads and writes files: safetensors, GGUF, models of one or many files, the layouts of other tools.
 
 #include "tersor/io/atomic_file.hpp"
 #include "tersor/io/atomic_folder.hpp"
@@ -19,6 +19,16 @@
 #include "tersor/io/compressed_tensors_reader.hpp"
 #include "tersor/io/compressed_tensors_scheme.hpp"
 #include "tersor/io/compressed_tensors_weight.hpp"
+#include "tersor/io/gguf.hpp"
+#include "tersor/io/gguf_exact.hpp"
+#include "tersor/io/gguf_header.hpp"
+#include "tersor/io/gguf_layout.hpp"
+#include "tersor/io/gguf_metadata.hpp"
+#include "tersor/io/gguf_tensor.hpp"
+#include "tersor/io/gguf_tensor_values.hpp"
+#include "tersor/io/gguf_types.hpp"
+#include "tersor/io/gguf_value.hpp"
+#include "tersor/io/gguf_writer.hpp"
 #include "tersor/io/json.hpp"
 #include "tersor/io/json_cursor.hpp"
 #include "tersor/io/json_scan.hpp"
