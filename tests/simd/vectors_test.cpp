@@ -23,7 +23,7 @@ struct float_inputs {
 struct float_results {
     float constant[count], sum[count], difference[count], product[count], quotient[count], fused[count], unfused[count],
         smaller[count], larger[count], chosen[count], same[count], root[count], magnitude[count];
-    alignas(16) float streamed[count];
+    alignas(64) float streamed[count];
     std::int32_t pattern[count], counted[count], logic[count];
     bool any_greater[count], any_nan[count];
 };

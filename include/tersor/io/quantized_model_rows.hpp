@@ -48,7 +48,7 @@ void decode_rows(const stored_rows<Q>& stored, std::span<float> out, const execu
                              static_cast<std::size_t>(columns), static_cast<std::size_t>(stored.group),
                              static_cast<std::size_t>((group + 1) * stored.group - column),
                              stored.parameters.data() + row / stored.rows_per_group * stored.groups_per_row + group, to,
-                             scratch.data(), false);
+                             scratch.data());
         }
     });
 }

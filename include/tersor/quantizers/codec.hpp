@@ -104,11 +104,12 @@ struct codec {
         TERSOR_DISPATCH(pack_run<format>(simd::TERSOR_GENERIC_NAMESPACE::format_of(q), codes, count, out));
     }
 
-    /// Values of packed codes. The first group has `first_size` values left. `scratch` holds `count` bytes; `stream`
-    /// asks for stores that pass by the caches, which wants `out` aligned to 16 bytes.
+    /// Values of packed codes. The first group has `first_size` values left. `scratch` holds `count` bytes.
+    /// `stream` asks for stores that pass by the caches: groups are then whole registers, `out` is aligned to 64 bytes,
+    /// and a stream_fence() follows before another thread is told of the values.
     static void decode(const Q& q, const std::uint8_t* packed, std::size_t count, std::size_t group,
                        std::size_t first_size, const parameters* p, float* out, std::uint8_t* scratch,
-                       bool stream) noexcept {
+                       bool stream = false) noexcept {
         if constexpr (format::bits == 4 && (scaled_quantizer<Q> || affine_quantizer<Q>)) {
             if (stream) {
                 TERSOR_DISPATCH(decode_nibbles<Q, true>(q, packed, count, group, first_size, p, out));
@@ -128,10 +129,6 @@ struct codec {
             } else {
                 TERSOR_DISPATCH(decode_groups<Q, false>(q, codes, count, group, first_size, p, out));
             }
-        }
-        if (stream) {
-            // Whoever is told that the work is done must see it.
-            TERSOR_DISPATCH(stream_fence());
         }
     }
 };

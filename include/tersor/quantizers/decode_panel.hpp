@@ -21,12 +21,12 @@ template <class Q, int Rank, class Kind, class C, class P>
 void decode_run(const basic_quantized<Q, Rank, Kind, C, P>& q, index run, index column, index count, float* out) {
     const index before = column % 8;
     if (before == 0) {
-        decode_row(q, q.layout(), run, column, count, out, false);
+        decode_row(q, q.layout(), run, column, count, out);
         return;
     }
     thread_local std::vector<float> buffer;
     buffer.resize(static_cast<std::size_t>(before + count));
-    decode_row(q, q.layout(), run, column - before, before + count, buffer.data(), false);
+    decode_row(q, q.layout(), run, column - before, before + count, buffer.data());
     std::copy_n(buffer.data() + before, count, out);
 }
 

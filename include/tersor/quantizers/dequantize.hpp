@@ -10,6 +10,7 @@
 #include "tersor/core/strided.hpp"
 #include "tersor/quantizers/codec.hpp"
 #include "tersor/quantizers/rows.hpp"
+#include "tersor/simd/stream_copy.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -86,7 +87,7 @@ void decode_some_blocks(const Q& q, const typename Q::block* blocks, index skip,
 /// Decodes `columns` values of a row from `column`, which is a multiple of 8.
 template <class Q, int Rank, class Kind, class C, class P>
 void decode_row(const basic_quantized<Q, Rank, Kind, C, P>& q, const row_layout& layout, index row, index column,
-                index columns, float* out, bool stream) {
+                index columns, float* out, [[maybe_unused]] bool stream = false) {
     const std::uint8_t* const codes = q.codes().data() + row * layout.row_bytes + column_offset<Q>(column);
     if constexpr (block_quantizer<Q>) {
         decode_some_blocks(q.quantizer(), reinterpret_cast<const typename Q::block*>(codes), column % Q::group, columns,
@@ -101,6 +102,46 @@ void decode_row(const basic_quantized<Q, Rank, Kind, C, P>& q, const row_layout&
         codec<Q>::decode(q.quantizer(), codes, static_cast<std::size_t>(columns),
                          static_cast<std::size_t>(layout.group),
                          static_cast<std::size_t>((first + 1) * layout.group - column), p, out, scratch.data(), stream);
+    }
+}
+
+/// Asks for the codes and parameters of a later piece, so that reading goes on while results are written.
+template <class Q, int Rank, class Kind, class C, class P>
+void prefetch(const basic_quantized<Q, Rank, Kind, C, P>& q, const row_layout& layout, index row, index column,
+              index columns) {
+    const auto ask = [](const void* first, index bytes) {
+        for (index i = 0; i < bytes; i += 64) {
+            __builtin_prefetch(static_cast<const char*>(first) + i);
+        }
+    };
+    if (columns > 0) {
+        ask(q.codes().data() + row * layout.row_bytes + column_offset<Q>(column), column_offset<Q>(columns));
+        if constexpr (requires { q.parameters().data(); }) {
+            ask(q.parameters().data() + row * layout.groups_per_row + column / layout.group,
+                columns / layout.group * index{sizeof(*q.parameters().data())});
+        }
+    }
+}
+
+/// The same, past the caches, a piece at a time. `unit` is a multiple of 8 values or of
+/// whole groups.
+template <class Q, int Rank, class Kind, class C, class P>
+void stream_row(const basic_quantized<Q, Rank, Kind, C, P>& q, const row_layout& layout, index row, index column,
+                index columns, index unit, float* out) {
+    const index piece = unit * std::max<index>(2048 / unit, 1);
+    thread_local std::vector<float> values;
+    // Without a copy where every store is a whole register at its own alignment.
+    const bool direct = !block_quantizer<Q> && reinterpret_cast<std::uintptr_t>(out) % 64 == 0 && layout.group % 16 == 0;
+    values.resize(static_cast<std::size_t>(direct ? 0 : piece));
+    for (index done = 0; done < columns; done += piece) {
+        const index now = std::min(piece, columns - done);
+        prefetch(q, layout, row, column + done + piece, std::min(piece, columns - done - now));
+        if (direct) {
+            decode_row(q, layout, row, column + done, now, out + done, true);
+        } else {
+            decode_row(q, layout, row, column + done, now, values.data());
+            TERSOR_DISPATCH(stream_copy(values.data(), static_cast<std::size_t>(now), out + done));
+        }
     }
 }
 
@@ -138,7 +179,9 @@ void dequantize_into(const basic_quantized<Q, Rank, Kind, C, P>& q, T&& destinat
         layout = make_row_layout<Q>(1, q.size());
     }
     const index unit = std::lcm(std::min<index>(layout.group, 4096), index{8});
-    const index wanted = view.is_transposed() ? 512 : 8192;
+    const bool is_streamed = std::is_same_v<Scalar, float> && view.is_contiguous() &&
+                             q.size() * index{sizeof(float)} >= detail::streaming_bytes;
+    const index wanted = view.is_transposed() ? 512 : is_streamed ? 65536 : 8192;
     const index columns = std::min(layout.length, unit * std::max<index>(wanted / unit, 1));
     const index rows = std::min(detail::panel_rows(view, columns), layout.rows);
     const index across = (layout.length - 1) / columns + 1, down = (layout.rows - 1) / rows + 1;
@@ -149,9 +192,12 @@ void dequantize_into(const basic_quantized<Q, Rank, Kind, C, P>& q, T&& destinat
             if (view.is_contiguous()) {
                 for (index r = row; r < row + height; ++r) {
                     float* const out = view.address(r, column);
-                    const bool stream = q.size() * 4 >= detail::streaming_bytes &&
-                                        reinterpret_cast<std::uintptr_t>(out) % 16 == 0 && layout.group % 4 == 0;
-                    detail::decode_row(q, layout, r, column, width, out, stream);
+                    is_streamed ? detail::stream_row(q, layout, r, column, width, unit, out)
+                                : detail::decode_row(q, layout, r, column, width, out);
+                }
+                if (is_streamed) {
+                    // Whoever is told that the work is done must see it.
+                    TERSOR_DISPATCH(stream_fence());
                 }
                 return;
             }
@@ -159,7 +205,7 @@ void dequantize_into(const basic_quantized<Q, Rank, Kind, C, P>& q, T&& destinat
         thread_local std::vector<float> panel;
         panel.resize(static_cast<std::size_t>(height * width));
         for (index r = 0; r < height; ++r) {
-            detail::decode_row(q, layout, row + r, column, width, panel.data() + r * width, false);
+            detail::decode_row(q, layout, row + r, column, width, panel.data() + r * width);
         }
         detail::store_panel(view, row, height, column, width, panel.data());
     });

@@ -39,10 +39,9 @@ inline void store(float* p, vf v) noexcept {
 inline void store(std::int32_t* p, vi v) noexcept {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v.r);
 }
-/// A store that passes by the caches; p is aligned to 16 bytes.
+/// A store that passes by the caches; p is aligned to a whole register.
 inline void stream(float* p, vf v) noexcept {
-    _mm_stream_ps(p, _mm256_castps256_ps128(v.r));
-    _mm_stream_ps(p + 4, _mm256_extractf128_ps(v.r, 1));
+    _mm256_stream_ps(p, v.r);
 }
 inline void stream_fence() noexcept {
     _mm_sfence();

@@ -39,12 +39,9 @@ inline void store(float* p, vf v) noexcept {
 inline void store(std::int32_t* p, vi v) noexcept {
     _mm512_storeu_si512(p, v.r);
 }
-/// A store that passes by the caches; p is aligned to 16 bytes.
+/// A store that passes by the caches; p is aligned to a whole register.
 inline void stream(float* p, vf v) noexcept {
-    _mm_stream_ps(p, _mm512_castps512_ps128(v.r));
-    _mm_stream_ps(p + 4, _mm512_extractf32x4_ps(v.r, 1));
-    _mm_stream_ps(p + 8, _mm512_extractf32x4_ps(v.r, 2));
-    _mm_stream_ps(p + 12, _mm512_extractf32x4_ps(v.r, 3));
+    _mm512_stream_ps(p, v.r);
 }
 inline void stream_fence() noexcept {
     _mm_sfence();

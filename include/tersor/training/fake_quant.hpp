@@ -88,7 +88,7 @@ private:
                 p = parameters_at(stored_, first, (t.columns - 1) / group + 1, buffer);
             }
             codec<Q>::decode(this->quantizer_, packed.data() + r * bytes, columns, static_cast<std::size_t>(group),
-                             static_cast<std::size_t>(group), p, panel.data() + r * t.columns, scratch.data(), false);
+                             static_cast<std::size_t>(group), p, panel.data() + r * t.columns, scratch.data());
         }
         store_panel(to_, t.row, t.rows, t.column, t.columns, panel.data());
     }
