@@ -1,0 +1,185 @@
+// Kernels of q4_0 and q5_0, compiled once per instruction set. N = 8 or 16.
+//
+//   reference             d = m / -N with m the value of largest magnitude (the first on ties), q = min(2 N - 1,
+//                         trunc(x (1 / d) + N + 0.5)), all with d as a float; h(d) is stored
+//   reference, weighted   the search of signed_search-inl.hpp with w = importance * sqrt(sigma2 + x^2), sigma2 the mean
+//                         square of the row; the levels of the search
+//
+// Source: the description in shared/golden/ggml, sections 3.1 and 3.2.
+
+namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf::signed_blocks {
+
+inline constexpr std::size_t nibble_group = 32;
+
+/// d = m / -N and 1 / d, 0 where d is 0, of 16 groups.
+template <int N>
+inline void one_pass_scales(const float* extremes, float* scales, float* inverses) noexcept {
+    for (std::size_t g = 0; g < 16; g += lanes) {
+        const vf d = load(extremes + g) / splat(static_cast<float>(-N));
+        store(scales + g, d);
+        store(inverses + g, inverse_of(d));
+    }
+}
+
+/// Writes codes 0..2N-1 of one block: a nibble for each of two, and for N = 16 the fifth bits.
+template <int N, class Block>
+inline void pack_block(const std::uint8_t* codes, Block& out) noexcept {
+    for (std::size_t j = 0; j < 16; ++j) {
+        out.qs[j] = static_cast<std::uint8_t>((codes[j] & 15) | (codes[j + 16] & 15) << 4);
+    }
+    if constexpr (N == 16) {
+        std::uint32_t high = 0;
+        for (std::size_t j = 0; j < nibble_group; ++j) {
+            high |= static_cast<std::uint32_t>(codes[j] >> 4) << j;
+        }
+        std::memcpy(out.qh, &high, sizeof high);
+    }
+}
+
+template <int N, class Block>
+inline void encode_one_pass(const float* x, std::size_t count, Block* out) noexcept {
+    for (std::size_t b = 0; b < count; b += 16) {
+        const std::size_t blocks = count - b < 16 ? count - b : 16;
+        float extremes[16] = {}, scales[16], inverses[16];
+        std::uint16_t halves[16];
+        signed_extremes<nibble_group>(x + b * nibble_group, blocks, extremes);
+        one_pass_scales<N>(extremes, scales, inverses);
+        encode_halves(scales, halves);
+        for (std::size_t g = 0; g < blocks; ++g) {
+            const float* const values = x + (b + g) * nibble_group;
+            // An infinite inverse gives ggml codes of 0.
+            const bool is_finite = inverses[g] - inverses[g] == 0.0f;
+            const vf inverse = splat(is_finite ? inverses[g] : 0.0f), shift = splat(is_finite ? N + 0.5f : 0.0f);
+            const auto code = [&](std::size_t i) {
+                return min(truncate(load(values + i) * inverse + shift), splat(2 * N - 1));
+            };
+            std::uint8_t codes[lanes < 16 ? nibble_group : 4 * lanes];
+            if constexpr (4 * lanes <= nibble_group) {
+                for (std::size_t i = 0; i < nibble_group; i += 4 * lanes) {
+                    store_saturated<false, 0, 255>(codes + i, code(i), code(i + lanes), code(i + 2 * lanes),
+                                                   code(i + 3 * lanes));
+                }
+            } else {
+                store_saturated<false, 0, 255>(codes, code(0), code(lanes), splat(0), splat(0));
+            }
+            pack_block<N>(codes, out[b + g]);
+            out[b + g].d = halves[g];
+        }
+    }
+}
+
+/// Writes up to 16 blocks from a panel of codes.
+template <int N, class Block>
+inline void pack_panel(const std::uint8_t* codes, const float* scales, std::size_t blocks, Block* out) noexcept {
+    std::uint16_t halves[16];
+    encode_halves(scales, halves);
+    for (std::size_t g = 0; g < blocks; ++g) {
+        std::uint8_t own[nibble_group];
+        for (std::size_t i = 0; i < nibble_group; ++i) {
+            own[i] = codes[i * panel_width + g];
+        }
+        pack_block<N>(own, out[g]);
+        out[g].d = halves[g];
+    }
+}
+
+template <int N>
+inline constexpr trial_plan fast_plan = {N == 8 ? 6 : 8, N == 8 ? 6.9f : 15.0f, N == 8 ? 8.9f : 16.7f, 0};
+template <int N>
+inline constexpr trial_plan best_plan = {32, N == 8 ? 6.0f : 13.5f, N == 8 ? 10.0f : 18.0f, 2};
+
+/// All modes but the one pass: panels of sixteen blocks. `importance` may be null except in mode reference.
+template <int N, class Block>
+inline void encode_searched(const float* x, const float* importance, std::size_t count, quantize_mode mode,
+                            Block* out) noexcept {
+    const bool weighted = importance != nullptr;
+    const float length = static_cast<float>(count * nibble_group);
+    const float sigma2 = weighted ? sum_squares(x, count * nibble_group) / length : 0.0f;
+    for (std::size_t b = 0; b < count; b += 16) {
+        const std::size_t blocks = count - b < 16 ? count - b : 16;
+        float panel[nibble_group * panel_width], given[nibble_group * panel_width], weights[nibble_group * panel_width];
+        float scales[16], inverses[16];
+        std::uint8_t codes[nibble_group * panel_width];
+        fill_panel(x + b * nibble_group, blocks, nibble_group, panel);
+        if (weighted) {
+            fill_panel(importance + b * nibble_group, blocks, nibble_group, given);
+        }
+        if (weighted && mode != quantize_mode::fast) {
+            weigh_panel(panel, given, nibble_group, sigma2, weights);
+            search_signed<N>(panel, weights, nibble_group, scales, inverses);
+        } else {
+            float extremes[16];
+            for (std::size_t g = 0; g < panel_width; g += lanes) {
+                store(extremes + g, extreme(panel + g, nibble_group).value);
+            }
+            one_pass_scales<N>(extremes, scales, inverses);
+        }
+        if (mode != quantize_mode::reference) {
+            const trial_plan& plan = mode == quantize_mode::best ? best_plan<N> : fast_plan<N>;
+            if (weighted) {
+                search_best<N, true>(panel, given, nibble_group, plan, scales, inverses);
+            } else {
+                search_best<N, false>(panel, nullptr, nibble_group, plan, scales, inverses);
+            }
+        }
+        encode_panel<-N, N - 1>(panel, inverses, nibble_group, codes);
+        if (mode == quantize_mode::reference) {
+            clear_zero_groups(inverses, nibble_group, codes);
+        }
+        pack_panel<N>(codes, scales, blocks, out + b);
+    }
+}
+
+template <int N, class Block>
+inline void encode_nibbles(const float* x, const float* importance, std::size_t count, quantize_mode mode,
+                           Block* out) noexcept {
+    if (mode == quantize_mode::reference && importance == nullptr) {
+        encode_one_pass<N>(x, count, out);
+    } else {
+        encode_searched<N>(x, importance, count, mode, out);
+    }
+}
+
+/// The bits 1 << j, j = 0..31.
+inline constexpr std::uint32_t single_bits[32] = {
+    1u << 0,  1u << 1,  1u << 2,  1u << 3,  1u << 4,  1u << 5,  1u << 6,  1u << 7,  1u << 8,  1u << 9,  1u << 10,
+    1u << 11, 1u << 12, 1u << 13, 1u << 14, 1u << 15, 1u << 16, 1u << 17, 1u << 18, 1u << 19, 1u << 20, 1u << 21,
+    1u << 22, 1u << 23, 1u << 24, 1u << 25, 1u << 26, 1u << 27, 1u << 28, 1u << 29, 1u << 30, 1u << 31};
+
+/// values = (q - N) * d.
+template <int N, class Block>
+inline void decode_nibbles(const Block* blocks, std::size_t count, float* out) noexcept {
+    for (std::size_t b = 0; b < count; b += 16) {
+        const std::size_t run = count - b < 16 ? count - b : 16;
+        std::uint16_t halves[16] = {};
+        float scales[16];
+        for (std::size_t g = 0; g < run; ++g) {
+            halves[g] = blocks[b + g].d;
+        }
+        decode_halves(halves, scales);
+        for (std::size_t g = 0; g < run; ++g, out += nibble_group) {
+            const Block& block = blocks[b + g];
+            const vf d = splat(scales[g]);
+            std::int32_t high = 0;
+            if constexpr (N == 16) {
+                std::memcpy(&high, block.qh, sizeof high);
+            }
+            const auto value = [&](vi nibble, std::size_t j) {
+                if constexpr (N == 16) {
+                    const vi mask = load(reinterpret_cast<const std::int32_t*>(single_bits + j));
+                    const vm is_low = (splat(high) & mask) == splat(0);
+                    return convert(nibble + select(is_low, splat(-16), splat(0))) * d;
+                } else {
+                    return convert(nibble - splat(N)) * d;
+                }
+            };
+            for (std::size_t j = 0; j < 16; j += lanes) {
+                const vi both = load_u8(block.qs + j);
+                store(out + j, value(both & splat(15), j));
+                store(out + j + 16, value(shr<4>(both), j + 16));
+            }
+        }
+    }
+}
+
+} // namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf::signed_blocks
