@@ -1,0 +1,174 @@
+// q4_1 and q5_1 byte for byte as ggml writes them; compiled once per instruction set.
+//
+// Without importance: lo and hi are the least and the largest value, d = (hi - lo) / top, and with id = 1 / d (0 for
+// d = 0) codes are trunc((x - lo) id + 0.5), at most 15 in q4_1; d and lo are stored as halves. With importance the
+// search A with w = importance * sqrt(sigma2 + x^2), sigma2 the mean of x^2 over the row; its levels are the codes.
+// Source: ggml v0.21.0 (quantize_row_q4_1_ref, quantize_row_q4_1_impl), as described in its golden data.
+
+namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf {
+
+/// Integers that order as floats do, and back.
+inline vi ordered_bits(vi b) noexcept {
+    return select(splat(0) > b, b ^ splat(0x7FFFFFFF), b);
+}
+
+/// The least and the largest value of each of up to 16 blocks; later ones repeat the last.
+inline void block_ranges(const float* x, std::size_t count, float* lo, float* hi) noexcept {
+    constexpr std::size_t size = ::tersor::gguf::detail::block_values;
+    std::int32_t above[16] = {}, below[16] = {};
+    for (std::size_t b = 0; b < count; b += 4) {
+        vi most[4], least[4];
+        for (std::size_t k = 0; k < 4; ++k) {
+            const float* const block = x + size * (b + k < count ? b + k : count - 1);
+            vf largest = load(block), smallest = largest;
+            for (std::size_t i = lanes; i < size; i += lanes) {
+                largest = max(load(block + i), largest);
+                smallest = min(load(block + i), smallest);
+            }
+            most[k] = ordered_bits(bits(largest));
+            least[k] = ordered_bits(bits(smallest)) ^ splat(-1);
+        }
+        reduce_max(above + b, most[0], most[1], most[2], most[3]);
+        reduce_max(below + b, least[0], least[1], least[2], least[3]);
+    }
+    for (std::size_t at = 0; at < 16; at += lanes) {
+        store(hi + at, as_float(ordered_bits(load(above + at))));
+        store(lo + at, as_float(ordered_bits(load(below + at) ^ splat(-1))));
+    }
+    for (std::size_t b = 0; b < count; ++b) {
+        if (lo[b] == 0.0f) {
+            // Zeros of both signs are equal: the first one counts.
+            const float* first = x + size * b;
+            while (*first != 0.0f) {
+                ++first;
+            }
+            lo[b] = *first;
+        }
+    }
+}
+
+/// 16 floats to halves, as bits.
+inline void store_halves(std::uint16_t* out, const float* x) noexcept {
+    for (std::size_t at = 0; at < 16; at += lanes) {
+        if constexpr (has_half_conversion) {
+            store_half(out + at, load(x + at));
+        } else {
+            for (std::size_t k = at; k < at + lanes; ++k) {
+                out[k] = fp16::encode(x[k]);
+            }
+        }
+    }
+}
+
+/// Blocks without importance.
+template <class Type>
+inline void encode_in_one_pass(const float* x, std::size_t blocks, typename Type::block* out) noexcept {
+    constexpr std::size_t size = ::tersor::gguf::detail::block_values;
+    const vf zero = splat(0.0f), one = splat(1.0f), top = splat(static_cast<float>(Type::top));
+    for (std::size_t first = 0; first < blocks; first += 16, x += 16 * size) {
+        const std::size_t count = blocks - first < 16 ? blocks - first : 16;
+        float lo[16], hi[16], scale[16], inverse[16];
+        std::uint16_t d[16], m[16];
+        std::uint8_t codes[16 * size + 32];
+        block_ranges(x, count, lo, hi);
+        for (std::size_t at = 0; at < 16; at += lanes) {
+            const vf step = (load(hi + at) - load(lo + at)) / top;
+            store(scale + at, step);
+            store(inverse + at, select(step == zero, zero, one / step));
+        }
+        store_halves(d, scale);
+        store_halves(m, lo);
+        for (std::size_t i = 0; i < count * size; i += 4 * lanes) {
+            vi levels[4];
+            for (std::size_t k = 0; k < 4; ++k) {
+                // A register of sixteen lanes may ask for a block beyond the last: any block serves.
+                const std::size_t at = i + k * lanes, b = at / size < count ? at / size : count - 1;
+                const vf v = (load(x + b * size + at % size) - splat(lo[b])) * splat(inverse[b]) + splat(0.5f);
+                // What overflows becomes an integer whose low byte is 0.
+                levels[k] = min(truncate(select(splat(64.0f) > v, v, zero)), splat(Type::top));
+            }
+            store_u8(codes + i, levels[0], levels[1], levels[2], levels[3]);
+        }
+        for (std::size_t b = 0; b < count; ++b) {
+            Type::write(d[b], m[b], codes + b * size, out[first + b]);
+        }
+    }
+}
+
+/// (Sum x^2) / count, summed in order.
+inline float mean_square(const float* x, std::size_t count) noexcept {
+    float sum = 0.0f;
+    for (std::size_t i = 0; i < count; ++i) {
+        sum += x[i] * x[i];
+    }
+    return sum / static_cast<float>(count);
+}
+
+/// The search A for up to 16 blocks of a panel; `weights` has the importance and is changed.
+inline void fit_as_reference(const float* x, float* weights, float sigma2, std::size_t count, int top, float* levels,
+                             float* scale, float* minimum) noexcept {
+    constexpr std::size_t size = ::tersor::gguf::detail::block_values;
+    for (std::size_t at = 0; at < count; at += lanes) {
+        for (std::size_t i = at; i < size * panel_width; i += panel_width) {
+            store(weights + i, load(weights + i) * sqrt(splat(sigma2) + load(x + i) * load(x + i)));
+        }
+        const float largest = static_cast<float>(top);
+        const affine_fit fit = affine_search<false>(x + at, weights + at, size, largest, -0.9f, 0.05f, 36);
+        store(scale + at, fit.scale);
+        store(minimum + at, fit.minimum);
+        store_levels(fit, x + at, size, largest, levels + at);
+    }
+}
+
+/// The headers of up to 16 blocks as floats.
+template <class Block>
+inline void load_headers(const Block* blocks, std::size_t count, float* scale, float* minimum) noexcept {
+    std::uint16_t d[16] = {}, m[16] = {};
+    for (std::size_t b = 0; b < count; ++b) {
+        d[b] = blocks[b].d;
+        m[b] = blocks[b].m;
+    }
+    for (std::size_t at = 0; at < 16; at += lanes) {
+        if constexpr (has_half_conversion) {
+            store(scale + at, load_half(d + at));
+            store(minimum + at, load_half(m + at));
+        } else {
+            for (std::size_t k = at; k < at + lanes; ++k) {
+                scale[k] = fp16::decode(d[k]);
+                minimum[k] = fp16::decode(m[k]);
+            }
+        }
+    }
+}
+
+inline constexpr std::int32_t bit_of_lane[16] = {1,   2,   4,    8,    16,   32,   64,    128,
+                                                 256, 512, 1024, 2048, 4096, 8192, 16384, 32768};
+
+/// Values of q4_1 and q5_1 blocks.
+template <class Type>
+inline void decode_block_affine(const typename Type::block* blocks, std::size_t count, float* out) noexcept {
+    const vi low = splat(15), fifth = splat(16);
+    for (std::size_t first = 0; first < count; first += 16) {
+        const std::size_t some = count - first < 16 ? count - first : 16;
+        float scales[16], minima[16];
+        load_headers(blocks + first, some, scales, minima);
+        for (std::size_t b = 0; b < some; ++b, out += 32) {
+            const typename Type::block& block = blocks[first + b];
+            const vf scale = splat(scales[b]), minimum = splat(minima[b]);
+            for (std::size_t i = 0; i < 16; i += lanes) {
+                vi codes = load_u8(block.qs + i), next = shr<4>(codes);
+                codes = codes & low;
+                if constexpr (Type::top == 31) {
+                    const vi bit = load(bit_of_lane + i);
+                    const auto word = [&](std::size_t at) { return splat(block.qh[at] | block.qh[at + 1] << 8); };
+                    codes = select((word(0) & bit) == bit, codes | fifth, codes);
+                    next = select((word(2) & bit) == bit, next | fifth, next);
+                }
+                store(out + i, convert(codes) * scale + minimum);
+                store(out + 16 + i, convert(next) * scale + minimum);
+            }
+        }
+    }
+}
+
+} // namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf
