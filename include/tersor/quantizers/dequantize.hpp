@@ -95,7 +95,8 @@ void decode_row(const basic_quantized<Q, Rank, Kind, C, P>& q, const row_layout&
     } else {
         thread_local std::vector<typename Q::parameters> buffer;
         thread_local std::vector<std::uint8_t> scratch;
-        scratch.resize(static_cast<std::size_t>(columns));
+        // It only grows: to grow is to write zeros.
+        scratch.resize(std::max(scratch.size(), static_cast<std::size_t>(columns)));
         const index first = column / layout.group, last = (column + columns - 1) / layout.group;
         const auto* const p =
             parameters_at(q.parameters(), row * layout.groups_per_row + first, last - first + 1, buffer);
@@ -179,9 +180,9 @@ void dequantize_into(const basic_quantized<Q, Rank, Kind, C, P>& q, T&& destinat
         layout = make_row_layout<Q>(1, q.size());
     }
     const index unit = std::lcm(std::min<index>(layout.group, 4096), index{8});
-    const bool is_streamed = std::is_same_v<Scalar, float> && view.is_contiguous() &&
-                             q.size() * index{sizeof(float)} >= detail::streaming_bytes;
-    const index wanted = view.is_transposed() ? 512 : is_streamed ? 65536 : 8192;
+    const bool is_direct = std::is_same_v<Scalar, float> && view.is_contiguous();
+    const bool is_streamed = is_direct && q.size() * index{sizeof(float)} >= detail::streaming_bytes;
+    const index wanted = view.is_transposed() ? 512 : is_streamed ? 65536 : is_direct ? 32768 : 8192;
     const index columns = std::min(layout.length, unit * std::max<index>(wanted / unit, 1));
     const index rows = std::min(detail::panel_rows(view, columns), layout.rows);
     const index across = (layout.length - 1) / columns + 1, down = (layout.rows - 1) / rows + 1;
