@@ -23,8 +23,7 @@ template <class T, class From>
         const auto bits = static_cast<std::uint64_t>(from);
         const std::uint64_t magnitude = from < From{} ? std::uint64_t{0} - bits : bits;
         to = static_cast<T>(from);
-        return magnitude == 0 ||
-               std::bit_width(magnitude) - std::countr_zero(magnitude) <= std::numeric_limits<T>::digits;
+        return magnitude == 0 || (magnitude >> std::countr_zero(magnitude)) >> std::numeric_limits<T>::digits == 0;
     } else if constexpr (std::integral<T>) {
         constexpr double lowest = static_cast<double>(std::numeric_limits<T>::min());
         constexpr double above = 2.0 * static_cast<double>(std::uint64_t{1} << (std::numeric_limits<T>::digits - 1));

@@ -159,6 +159,7 @@ private:
         std::uint64_t size = bytes_of(element_type_);
         if (element_type_ == gguf_value_type::string) {
             // the lengths were checked, but the file may have been changed since
+            size = UINT64_MAX;
             if (rest.size() >= sizeof(size)) {
                 std::memcpy(&size, rest.data(), sizeof(size));
                 rest = rest.subspan(sizeof(size));
