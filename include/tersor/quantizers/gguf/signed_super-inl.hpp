@@ -1,0 +1,70 @@
+// Super-blocks of sixteen groups of sixteen values, x ~ (d * s_j) * l with integers s_j and levels l of -N..N-1;
+// compiled once per instruction set.
+
+namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf::signed_blocks {
+
+inline constexpr std::size_t super_group = 16, super_size = 256;
+
+/// The scale of largest magnitude, the first on ties; NaN counts as nothing.
+inline float largest_scale(const float* scales) noexcept {
+    float size = 0.0f, value = 0.0f;
+    for (std::size_t j = 0; j < 16; ++j) {
+        const float magnitude = scales[j] < 0.0f ? -scales[j] : scales[j];
+        if (magnitude > size) {
+            size = magnitude;
+            value = scales[j];
+        }
+    }
+    return value;
+}
+
+/// integers[j] = clamp(rn(inverse * scales[j]), low, high).
+inline void round_scales(const float* scales, float inverse, int low, int high, std::int32_t* integers) noexcept {
+    for (std::size_t j = 0; j < 16; j += lanes) {
+        const vi nearest = nearest_any(splat(inverse) * load(scales + j));
+        store(integers + j, min(max(nearest, splat(low)), splat(high)));
+    }
+}
+
+/// The codes of a super-block with scales d * s_j, in the order of the values: clamp(rn(x / (d s_j)), -N, N - 1) + N.
+/// A group whose d * s_j is zero keeps the levels of its search: those of `inverses`, or 0 where they are 0 too.
+template <int N>
+inline void requantize(const float* x, float d, const std::int32_t* integers, std::uint8_t* codes) noexcept {
+    float scales[16];
+    for (std::size_t j = 0; j < 16; j += lanes) {
+        const vf scale = splat(d) * convert(load(integers + j));
+        store(scales + j, select(scale == splat(0.0f), splat(1.0f), scale));
+    }
+    const auto code = [&](std::size_t i) {
+        const vi level = nearest_any(load(x + i) / splat(scales[i / 16]));
+        return min(max(level, splat(-N)), splat(N - 1)) + splat(N);
+    };
+    for (std::size_t i = 0; i < super_size; i += 4 * lanes) {
+        store_saturated<false, 0, 255>(codes + i, code(i), code(i + lanes), code(i + 2 * lanes), code(i + 3 * lanes));
+    }
+}
+
+/// Replaces the codes of the groups whose d * s_j is zero by those of a panel of levels.
+inline void keep_levels(float d, const std::int32_t* integers, const std::uint8_t* panel,
+                        std::uint8_t* codes) noexcept {
+    for (std::size_t j = 0; j < 16; ++j) {
+        for (std::size_t i = 0; d * static_cast<float>(integers[j]) == 0.0f && i < 16; ++i) {
+            codes[16 * j + i] = panel[i * panel_width + j];
+        }
+    }
+}
+
+/// The weighted squared error of a super-block, added in a fixed order.
+inline double super_error(const float* x, const float* weights, const float* decoded) noexcept {
+    double sums[4] = {};
+    for (std::size_t i = 0; i < super_size; i += 4) {
+        for (std::size_t k = 0; k < 4; ++k) {
+            const double error = static_cast<double>(x[i + k]) - static_cast<double>(decoded[i + k]);
+            const double square = error * error;
+            sums[k] += weights != nullptr ? static_cast<double>(weights[i + k]) * square : square;
+        }
+    }
+    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
+} // namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf::signed_blocks

@@ -1,0 +1,192 @@
+// The scales of least squared error for a super-block x ~ (d * s_j) * l, sixteen groups side by side; compiled once per
+// instruction set.
+//
+// For a given half d the best integers are found by trying, for each group, every s whose largest value falls between
+// `low` and `high` levels, with either sign, by the error of what will be decoded. Several d are tried; from the best
+// one d = sum s A / sum s s B follows, with A = sum w x l and B = sum w l l of each group, and is tried in turn.
+
+namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf::signed_blocks {
+
+/// Which d and which integers are tried: d = max|x| / (N * largest s * f) for `trials` factors f from `first` in steps
+/// of `step`, then `refits` times the d that follows from the best one.
+struct super_plan {
+    int trials;
+    float first, step;
+    float low, high;
+    int refits;
+};
+
+/// Low..High are the integers that a scale can be.
+template <int N, int Low, int High, bool Weighted>
+struct super_search {
+    float values[super_size]; ///< a panel, times a power of two that brings its largest magnitude near 1
+    const float* weights;     ///< a panel, or null
+    float sizes[16];          ///< the largest magnitude of each group
+    float largest, factor;    ///< that of all, and the power of two
+    super_plan plan;
+
+    float d;     ///< the best d so far, a half
+    float error; ///< its error
+    float integers[16];
+
+    super_search(const float* panel, const float* w, const super_plan& p) noexcept
+        : weights(w), largest(0.0f), factor(1.0f), plan(p), d(0.0f), error(0.0f) {
+        for (std::size_t g = 0; g < 16; g += lanes) {
+            store(sizes + g, extreme(panel + g, super_group).size);
+        }
+        for (std::size_t g = 0; g < 16; ++g) {
+            largest = sizes[g] > largest ? sizes[g] : largest;
+        }
+        float factors[lanes];
+        store(factors, power_below(splat(largest)));
+        factor = factors[0];
+        for (std::size_t e = 0; e < super_size; e += lanes) {
+            store(values + e, load(panel + e) * splat(factor));
+        }
+        for (std::size_t g = 0; g < 16; g += lanes) {
+            store(sizes + g, load(sizes + g) * splat(factor));
+            store(integers + g, splat(1.0f));
+        }
+        largest = largest * factor;
+        error = total([&](std::size_t g) { return energies(g); });
+    }
+
+    /// The errors of the scales s and -s.
+    struct both {
+        vf down, up;
+        both(vf a, vf b) noexcept : down(a), up(b) {}
+    };
+
+    /// For the groups from g on: sum w (x - scale l)^2 with the nearest levels, and the same for -scale.
+    both group_errors(std::size_t g, vf scale) const noexcept {
+        const vf inverse = splat(1.0f) / scale;
+        vf down = splat(0.0f), up = splat(0.0f);
+        for (std::size_t e = g; e < super_size; e += panel_width) {
+            const vf v = load(values + e) * inverse, level = nearest(v);
+            const vf low = v - clamp(level, -N, N - 1), high = v - clamp(level, 1 - N, N);
+            if constexpr (Weighted) {
+                const vf w = load(weights + e);
+                down = down + w * low * low;
+                up = up + w * high * high;
+            } else {
+                down = down + low * low;
+                up = up + high * high;
+            }
+        }
+        return both(down * (scale * scale), up * (scale * scale));
+    }
+
+    /// The errors of the groups from g on if all levels were 0.
+    vf energies(std::size_t g) const noexcept {
+        vf sum = splat(0.0f);
+        for (std::size_t e = g; e < super_size; e += panel_width) {
+            const vf v = load(values + e);
+            sum = sum + (Weighted ? load(weights + e) * v * v : v * v);
+        }
+        return sum;
+    }
+
+    /// The errors of sixteen groups, added in order.
+    template <class Errors>
+    float total(const Errors& errors) const noexcept {
+        float each[16], sum = 0.0f;
+        for (std::size_t g = 0; g < 16; g += lanes) {
+            store(each + g, errors(g));
+        }
+        for (std::size_t g = 0; g < 16; ++g) {
+            sum += each[g];
+        }
+        return sum;
+    }
+
+    /// Finds the best integers for a d and keeps both if their error is less.
+    void attempt(float wanted) noexcept {
+        constexpr int most = High > -Low ? High : -Low;
+        float halves[lanes];
+        store(halves, round_to_half(splat(wanted / factor)));
+        const float scaled = halves[0] * factor;
+        if (!(scaled > 0.0f)) {
+            return;
+        }
+        float found[16];
+        const float sum = total([&](std::size_t g) {
+            const vf levels = load(sizes + g) / splat(scaled);
+            const vf first = clamp(nearest(levels * splat(1.0f / plan.high)), 1.0f, most);
+            const vf last = max(clamp(nearest(levels * splat(1.0f / plan.low)), 1.0f, most), first);
+            const int count = reduce_max(round(last - first));
+            vf least = splat(3.4e38f), best = splat(1.0f);
+            const auto accept = [&](vf candidate, vf e, vm allowed) {
+                const vm better = allowed & (least > e);
+                least = select(better, e, least);
+                best = select(better, candidate, best);
+            };
+            for (int k = 0; k <= count; ++k) {
+                const vf s = min(first + splat(static_cast<float>(k)), last);
+                const both errors = group_errors(g, s * splat(scaled));
+                accept(s, errors.down, splat(High + 0.5f) > s);
+                accept(splat(0.0f) - s, errors.up, splat(0.5f - Low) > s);
+            }
+            store(found + g, best);
+            return least;
+        });
+        if (error > sum) {
+            error = sum;
+            d = halves[0];
+            std::memcpy(integers, found, sizeof found);
+        }
+    }
+
+    /// The d of least error for the integers and levels of the best one so far.
+    float refit() const noexcept {
+        float a[16], b[16], numerator = 0.0f, denominator = 0.0f;
+        for (std::size_t g = 0; g < 16; g += lanes) {
+            const vf s = load(integers + g), inverse = inverse_of(s * splat(d * factor));
+            vf sum_a = splat(0.0f), sum_b = splat(0.0f);
+            for (std::size_t e = g; e < super_size; e += panel_width) {
+                const vf v = load(values + e), level = clamp(nearest(v * inverse), -N, N - 1);
+                const vf weighted = Weighted ? load(weights + e) * level : level;
+                sum_a = sum_a + weighted * v;
+                sum_b = sum_b + weighted * level;
+            }
+            store(a + g, sum_a * s);
+            store(b + g, sum_b * s * s);
+        }
+        for (std::size_t g = 0; g < 16; ++g) {
+            numerator += a[g];
+            denominator += b[g];
+        }
+        return denominator > 0.0f ? numerator / denominator : 0.0f;
+    }
+
+    /// Finds d and the integers.
+    void run() noexcept {
+        constexpr float most = High > -Low ? High : -Low;
+        for (int t = 0; t < plan.trials; ++t) {
+            attempt(largest / (N * most * (plan.first + plan.step * static_cast<float>(t))));
+        }
+        for (int k = 0; k < plan.refits; ++k) {
+            const float before = d;
+            attempt(refit());
+            if (d == before) {
+                return;
+            }
+        }
+    }
+
+    /// The codes in the order of the values.
+    void encode(std::uint8_t* codes) const noexcept {
+        float inverses[16];
+        std::uint8_t panel[super_size];
+        for (std::size_t g = 0; g < 16; g += lanes) {
+            store(inverses + g, inverse_of(load(integers + g) * splat(d * factor)));
+        }
+        encode_panel<-N, N - 1>(values, inverses, super_group, panel);
+        for (std::size_t j = 0; j < 16; ++j) {
+            for (std::size_t i = 0; i < 16; ++i) {
+                codes[16 * j + i] = panel[i * panel_width + j];
+            }
+        }
+    }
+};
+
+} // namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf::signed_blocks
