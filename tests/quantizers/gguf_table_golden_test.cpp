@@ -2,6 +2,8 @@
 
 #include "tersor/quantizers/gguf/iq4_nl.hpp"
 #include "tersor/quantizers/gguf/iq4_xs.hpp"
+#include "tersor/quantizers/gguf/mxfp4.hpp"
+#include "tersor/quantizers/gguf/nvfp4.hpp"
 
 #include "tests/common/golden.hpp"
 
@@ -64,7 +66,8 @@ protected:
         return name;
     }
 };
-using all_cases = testing::Types<recorded<gguf::iq4_nl, true>, recorded<gguf::iq4_xs, true>>;
+using all_cases = testing::Types<recorded<gguf::iq4_nl, true>, recorded<gguf::iq4_xs, true>,
+                                 recorded<gguf::mxfp4, false>, recorded<gguf::nvfp4, false>>;
 TYPED_TEST_SUITE(GgufTableGolden, all_cases);
 
 TYPED_TEST(GgufTableGolden, ReferenceModeWritesTheRecordedBytesOnEveryInstructionSet) {
