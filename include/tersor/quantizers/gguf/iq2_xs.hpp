@@ -1,0 +1,83 @@
+#ifndef TERSOR_QUANTIZERS_GGUF_IQ2_XS_HPP
+#define TERSOR_QUANTIZERS_GGUF_IQ2_XS_HPP
+
+// IQ2_XS: super-blocks of 256 values, 2.3125 bits per value.
+//
+//   value = ((d * (0.5 + s)) * 0.25) * grid * sign, each operation rounded
+//
+// Groups of 16 values have a scale s.
+// Searches: grid_reference-inl.hpp, grid_best-inl.hpp. Format: ggml, block_iq2_xs.
+
+#include "tersor/core/concepts.hpp"
+#include "tersor/quantizers/gguf/grid_blocks.hpp"
+#include "tersor/quantizers/gguf/grid_kernels.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace tersor::inline v0::gguf {
+
+/// The block quantizer of GGUF's type IQ2_XS.
+struct iq2_xs {
+    /// What a file holds for 256 values.
+    struct block {
+        std::uint16_t d;        ///< step of the scales, a half
+        std::uint16_t qs[32];   ///< point | seven signs << 9, for eight values each
+        std::uint8_t scales[8]; ///< of the groups 2 k (low half) and 2 k + 1
+    };
+    static_assert(sizeof(block) == 74);
+
+    using rules = detail::iq2_xs_rules;
+    using codes = detail::grid_codes;
+    static constexpr index group = 256;
+    static constexpr const char* name = "iq2_xs";
+    static constexpr std::uint32_t type_id = 17;
+    static constexpr bool needs_importance = true;
+
+    /// Quantizes whole super-blocks; `importance` is empty or one weight per value.
+    /// Errors: `unsupported` in mode reference without importance.
+    static void encode_blocks(std::span<const float> values, std::span<const float> importance, quantize_mode mode,
+                              block* out) {
+        detail::encode_grid_blocks<iq2_xs>(values, importance, mode, out);
+    }
+
+    /// `count` blocks to 256 * count floats.
+    static void decode_blocks(const block* blocks, std::size_t count, float* out) noexcept {
+        TERSOR_DISPATCH(gguf::decode_grid<iq2_xs>(blocks, count, out));
+    }
+
+    /// The block of these numbers.
+    [[nodiscard]] static block pack(const codes& c) noexcept {
+        block b{};
+        b.d = c.d;
+        for (std::size_t k = 0; k < 32; ++k) {
+            b.qs[k] = static_cast<std::uint16_t>(c.points[k] | c.signs[k] << 9);
+        }
+        for (std::size_t k = 0; k < 8; ++k) {
+            b.scales[k] = static_cast<std::uint8_t>(c.scales[2 * k] | c.scales[2 * k + 1] << 4);
+        }
+        return b;
+    }
+
+    /// The numbers of a block.
+    [[nodiscard]] static codes unpack(const block& b) noexcept {
+        codes c;
+        c.d = b.d;
+        for (std::size_t k = 0; k < 32; ++k) {
+            c.points[k] = b.qs[k] & 511;
+            c.signs[k] = static_cast<std::uint8_t>(b.qs[k] >> 9);
+        }
+        for (std::size_t k = 0; k < 8; ++k) {
+            c.scales[2 * k] = b.scales[k] & 15;
+            c.scales[2 * k + 1] = static_cast<std::uint8_t>(b.scales[k] >> 4);
+        }
+        return c;
+    }
+
+    friend bool operator==(const iq2_xs&, const iq2_xs&) = default;
+};
+
+} // namespace tersor::inline v0::gguf
+
+#endif // TERSOR_QUANTIZERS_GGUF_IQ2_XS_HPP
