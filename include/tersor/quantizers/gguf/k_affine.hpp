@@ -16,13 +16,15 @@
 
 #define TERSOR_KERNELS "tersor/quantizers/gguf/k_affine_reference-inl.hpp"
 #include "tersor/simd/for_each_isa.hpp"
+#define TERSOR_KERNELS "tersor/quantizers/gguf/k_affine_best-inl.hpp"
+#include "tersor/simd/for_each_isa.hpp"
 
 namespace tersor::inline v0::gguf::detail {
 
 /// Quantizes whole super-blocks, up to sixteen at a time. `Type::assemble` puts the
 /// bytes where they belong.
 template <class Type>
-void encode_k_affine(std::span<const float> values, std::span<const float> importance, quantize_mode,
+void encode_k_affine(std::span<const float> values, std::span<const float> importance, quantize_mode mode,
                      typename Type::block* out) {
     const bool weighted = !importance.empty();
     const std::size_t blocks = values.size() / k_values;
@@ -33,7 +35,11 @@ void encode_k_affine(std::span<const float> values, std::span<const float> impor
         if (weighted) {
             TERSOR_DISPATCH(gguf::fill_panel(importance.data() + first * k_values, count, k_values, tile.importance));
         }
-        TERSOR_DISPATCH(gguf::quantize_as_reference(Type::shape, weighted, count, tile));
+        if (mode == quantize_mode::best) {
+            TERSOR_DISPATCH(gguf::quantize_as_best(Type::shape, weighted, count, tile));
+        } else {
+            TERSOR_DISPATCH(gguf::quantize_as_reference(Type::shape, weighted, count, tile));
+        }
         for (std::size_t g = 0; g < count; ++g) {
             std::uint8_t codes[k_values], scales[16], minima[16];
             for (std::size_t i = 0; i < k_values; ++i) {
