@@ -28,7 +28,7 @@ void decode_grid(const typename Type::block* blocks, std::size_t count, float* o
     const std::int8_t* const values = detail::grid_bytes<rules>();
     const detail::sign_masks& masks = detail::sign_masks::table();
     for (std::size_t n = 0; n < count; ++n) {
-        detail::spread_codes<rules>(Type::unpack(blocks[n]), values, masks, bytes, scales);
+        spread_codes<rules>(Type::unpack(blocks[n]), values, masks, bytes, scales);
         scale_bytes<rules::group, rules::is_ternary>(bytes, scales, out + n * detail::grid_block);
     }
 }
