@@ -50,7 +50,7 @@ inline isa detect_isa() noexcept {
         return isa::generic;
     }
     constexpr unsigned avx512 = avx512f | avx512dq | avx512bw | avx512vl;
-    return (b & avx512) == avx512 && (saved & zmm) == zmm ? isa::avx512 : isa::avx2;
+    return TERSOR_AVX512 && (b & avx512) == avx512 && (saved & zmm) == zmm ? isa::avx512 : isa::avx2;
 #else
     return isa::generic;
 #endif
@@ -111,7 +111,11 @@ inline isa set_isa(isa set) {
 
 /// Calls a function of the active instruction set's namespace and returns its result:
 /// `TERSOR_DISPATCH(decode<Format>(codes, count, out))`.
-#if TERSOR_X86
+#if TERSOR_X86 && !TERSOR_AVX512
+#    define TERSOR_DISPATCH(...)                                                                                       \
+        (::tersor::active_isa() == ::tersor::isa::avx2 ? ::tersor::simd::avx2::__VA_ARGS__                             \
+                                                       : ::tersor::simd::TERSOR_GENERIC_NAMESPACE::__VA_ARGS__)
+#elif TERSOR_X86
 #    define TERSOR_DISPATCH(...)                                                                                       \
         (::tersor::active_isa() == ::tersor::isa::avx512 ? ::tersor::simd::avx512::__VA_ARGS__                         \
          : ::tersor::active_isa() == ::tersor::isa::avx2                                                               \

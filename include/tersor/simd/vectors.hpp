@@ -29,6 +29,8 @@
 #    include <immintrin.h>
 
 #    include "tersor/simd/avx2-inl.hpp"
+#endif
+#if TERSOR_AVX512
 #    include "tersor/simd/avx512-inl.hpp"
 #endif
 
