@@ -72,7 +72,8 @@ public:
         std::uint64_t bytes = 0;
     };
 
-    gguf_layout() = default;
+    /// Plans a file without tensors and metadata.
+    gguf_layout() : gguf_layout(std::vector<gguf_declaration>()) {}
 
     /// Plans a file; invalid_argument for a tensor that the format cannot hold, a name or key given twice, a name of 64
     /// bytes or more or with a zero byte, and an alignment that is no u32 or no power of two up to 2^30.
@@ -83,11 +84,11 @@ public:
         for (gguf_declaration& tensor : tensors) {
             check_name(tensor.name);
             const std::uint64_t bytes = bytes_of(tensor);
-            entries_.push_back({std::move(tensor), end, bytes});
-            end = detail::align_up(end + bytes, alignment_);
             if (bytes > limit - end) {
                 refuse("the tensors take more than 2^62 bytes in all");
             }
+            entries_.push_back({std::move(tensor), end, bytes});
+            end = detail::align_up(end + bytes, alignment_);
         }
         by_name_ = detail::sorted_by_name(entries_.size(), name_of());
         if (const std::size_t i = detail::find_repeated(by_name_, name_of()); i != by_name_.size()) {
