@@ -4,6 +4,10 @@
 #include "tersor/quantizers/gguf/iq4_xs.hpp"
 #include "tersor/quantizers/gguf/mxfp4.hpp"
 #include "tersor/quantizers/gguf/nvfp4.hpp"
+#include "tersor/quantizers/gguf/q1_0.hpp"
+#include "tersor/quantizers/gguf/q2_0.hpp"
+#include "tersor/quantizers/gguf/tq1_0.hpp"
+#include "tersor/quantizers/gguf/tq2_0.hpp"
 
 #include "tests/common/golden.hpp"
 
@@ -66,8 +70,10 @@ protected:
         return name;
     }
 };
-using all_cases = testing::Types<recorded<gguf::iq4_nl, true>, recorded<gguf::iq4_xs, true>,
-                                 recorded<gguf::mxfp4, false>, recorded<gguf::nvfp4, false>>;
+using all_cases =
+    testing::Types<recorded<gguf::iq4_nl, true>, recorded<gguf::iq4_xs, true>, recorded<gguf::mxfp4, false>,
+                   recorded<gguf::nvfp4, false>, recorded<gguf::tq1_0, false>, recorded<gguf::tq2_0, false>,
+                   recorded<gguf::q1_0, false>, recorded<gguf::q2_0, false>>;
 TYPED_TEST_SUITE(GgufTableGolden, all_cases);
 
 TYPED_TEST(GgufTableGolden, ReferenceModeWritesTheRecordedBytesOnEveryInstructionSet) {

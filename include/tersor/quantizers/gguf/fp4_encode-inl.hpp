@@ -2,16 +2,6 @@
 
 namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf {
 
-/// The largest magnitude of a few values.
-template <std::size_t Count>
-inline float largest_magnitude(const float* x) noexcept {
-    vi largest = splat(std::int32_t{0});
-    for (std::size_t i = 0; i < Count; i += lanes) {
-        largest = max(largest, bits(abs(load(x + i))));
-    }
-    return std::bit_cast<float>(reduce_max(largest));
-}
-
 /// The thresholds of one scale in registers.
 struct fp4_coder {
     vf t0, t1, t2, t3, t4, t5, t6;

@@ -1,7 +1,17 @@
-// What searches for the least error in panels share: groups scaled by powers of two, weights, and rounding to fp16.
+// What the encoders share: the largest magnitude; groups of panels scaled by powers of two; weights; rounding to fp16.
 // Compiled once per instruction set by table_panel.hpp.
 
 namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf {
+
+/// The largest magnitude of a few values.
+template <std::size_t Count>
+inline float largest_magnitude(const float* x) noexcept {
+    vi largest = splat(std::int32_t{0});
+    for (std::size_t i = 0; i < Count; i += lanes) {
+        largest = max(largest, bits(abs(load(x + i))));
+    }
+    return std::bit_cast<float>(reduce_max(largest));
+}
 
 /// The power of two at or below the largest magnitude of each group, within 2^-100 .. 2^100.
 inline vf panel_exponent(const float* panel, std::size_t size) noexcept {

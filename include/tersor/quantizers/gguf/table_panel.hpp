@@ -5,6 +5,7 @@
 
 #include "tersor/quantizers/gguf/panel.hpp"
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
