@@ -23,6 +23,15 @@
 #define TERSOR_KERNELS "tersor/quantizers/gguf/grid_decode-inl.hpp"
 #include "tersor/simd/for_each_isa.hpp"
 
+#define TERSOR_KERNELS "tersor/quantizers/gguf/grid_full_search-inl.hpp"
+#include "tersor/simd/for_each_isa.hpp"
+
+#define TERSOR_KERNELS "tersor/quantizers/gguf/grid_best_parts-inl.hpp"
+#include "tersor/simd/for_each_isa.hpp"
+
+#define TERSOR_KERNELS "tersor/quantizers/gguf/grid_best-inl.hpp"
+#include "tersor/simd/for_each_isa.hpp"
+
 namespace tersor::inline v0::detail {
 
 /// Finds the numbers of one super-block; weights is null or 256 of them.
@@ -31,6 +40,9 @@ void encode_codes(const grid_tables& tables, const float* x, const float* weight
                   grid_codes& codes) {
     TERSOR_DISPATCH(gguf::encode_grid_reference<Rules>(tables, x, weights,
                                                        Rules::misplaces && mode == quantize_mode::reference, codes));
+    if (mode == quantize_mode::best) {
+        TERSOR_DISPATCH(gguf::improve_grid_codes<Rules>(tables, x, weights, codes));
+    }
 }
 
 } // namespace tersor::inline v0::detail
