@@ -13,6 +13,7 @@
 // What ggml refuses is refused. Beyond that: bools other than 0 and 1 and dimensions of 0, as the description of the
 // format says; names and keys with a zero byte, which ggml compares up to that byte only; alignments beyond 2^30.
 
+#include "tersor/io/gguf_cursor.hpp"
 #include "tersor/io/gguf_tensor.hpp"
 #include "tersor/io/gguf_value.hpp"
 #include "tersor/io/quote.hpp"
@@ -20,7 +21,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -46,9 +46,9 @@ struct gguf_header {
     std::vector<std::size_t> by_name;
 };
 
-class gguf_header_parser {
+class gguf_header_parser : gguf_cursor {
 public:
-    gguf_header_parser(std::span<const std::byte> file, std::string_view source) : file_(file), source_(source) {}
+    gguf_header_parser(std::span<const std::byte> file, std::string_view source) : gguf_cursor(file, source) {}
 
     gguf_header parse() {
         gguf_header header;
@@ -81,64 +81,14 @@ private:
     static constexpr std::uint64_t smallest_entry = 8 + 1 + 4 + 1;
     static constexpr std::uint64_t smallest_tensor = 8 + 4 + 4 + 8;
 
-    [[noreturn]] void corrupt(std::size_t at, const std::string& message) const {
-        raise(error_code::corrupt_file, std::string(source_) + ": at byte " + std::to_string(at) + ": " + message);
-    }
-
-    [[nodiscard]] std::size_t left() const noexcept { return file_.size() - at_; }
-
-    void require(std::uint64_t bytes, std::string_view what) const {
-        if (bytes > left()) {
-            corrupt(at_, std::string(what) + " takes " + std::to_string(bytes) + " bytes, the file has " +
-                             std::to_string(left()) + " more");
-        }
-    }
-
-    template <class T>
-    [[nodiscard]] T read(std::string_view what) {
-        require(sizeof(T), what);
-        T value;
-        std::memcpy(&value, file_.data() + at_, sizeof(T));
-        at_ += sizeof(T);
-        return value;
-    }
-
-    /// The characters of a string.
-    [[nodiscard]] std::span<const std::byte> read_string(std::string_view what, std::uint64_t limit) {
-        const std::size_t start = at_;
-        const auto size = read<std::uint64_t>(what);
-        if (size > limit) {
-            corrupt(start,
-                    std::string(what) + " has " + std::to_string(size) + " bytes, more than " + std::to_string(limit));
-        }
-        return take(size, what);
-    }
-
-    [[nodiscard]] std::span<const std::byte> take(std::uint64_t bytes, std::string_view what) {
-        require(bytes, what);
-        const auto taken = file_.subspan(at_, static_cast<std::size_t>(bytes));
-        at_ += taken.size();
-        return taken;
-    }
-
-    /// A key or the name of a tensor.
-    [[nodiscard]] std::string_view read_name(std::string_view what, std::uint64_t limit) {
-        const auto bytes = read_string(what, limit);
-        const std::string_view name(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-        if (const std::size_t zero = name.find('\0'); zero != std::string_view::npos) {
-            corrupt(at_ - bytes.size() + zero, std::string(what) + " " + quote_name(name) + " has a zero byte");
-        }
-        return name;
-    }
-
     [[nodiscard]] std::uint32_t read_version() {
-        const auto magic = file_.first(file_.size() < 4 ? file_.size() : 4);
+        const auto magic = file().first(file().size() < 4 ? file().size() : 4);
         const std::string_view text(reinterpret_cast<const char*>(magic.data()), magic.size());
         if (text != "GGUF") {
-            corrupt(0, "a GGUF file starts with 'GGUF', this one of " + std::to_string(file_.size()) + " bytes with " +
+            corrupt(0, "a GGUF file starts with 'GGUF', this one of " + std::to_string(file().size()) + " bytes with " +
                            quote_name(text));
         }
-        at_ = 4;
+        static_cast<void>(take(4, "the magic"));
         const auto version = read<std::uint32_t>("the version");
         if (version != 0 && (version & 0xFFFFU) == 0) {
             corrupt(4, "version " + std::to_string(version) + ": a big-endian file; only little-endian ones are read");
@@ -152,7 +102,7 @@ private:
     [[nodiscard]] std::uint64_t read_count(const char* what, std::uint64_t smallest) {
         const auto count = read<std::int64_t>(std::string("the number of ") + what);
         if (count < 0) {
-            corrupt(at_ - 8, std::to_string(count) + " " + what);
+            corrupt(at() - 8, std::to_string(count) + " " + what);
         }
         check_room(static_cast<std::uint64_t>(count), what, smallest);
         return static_cast<std::uint64_t>(count);
@@ -160,21 +110,21 @@ private:
 
     void check_room(std::uint64_t count, const char* what, std::uint64_t smallest) const {
         if (count > left() / smallest) {
-            corrupt(at_, std::to_string(count) + " " + what + " of at least " + std::to_string(smallest) +
-                             " bytes each, the file has " + std::to_string(left()) + " more");
+            corrupt(at(), std::to_string(count) + " " + what + " of at least " + std::to_string(smallest) +
+                              " bytes each, the file has " + std::to_string(left()) + " more");
         }
     }
 
     [[nodiscard]] gguf_value_type read_value_type(std::string_view key) {
         const auto type = read<std::uint32_t>("the type of a value");
         if (type > static_cast<std::uint32_t>(gguf_value_type::f64)) {
-            corrupt(at_ - 4, "key " + quote_name(key) + " has a value of the unknown type " + std::to_string(type));
+            corrupt(at() - 4, "key " + quote_name(key) + " has a value of the unknown type " + std::to_string(type));
         }
         return static_cast<gguf_value_type>(type);
     }
 
     [[nodiscard]] gguf_metadata_entry read_entry() {
-        const std::size_t start = at_;
+        const std::size_t start = at();
         const std::string_view key = read_name("a key", gguf_length_limit);
         if (key.empty()) {
             corrupt(start, "a key is empty");
@@ -192,14 +142,14 @@ private:
     [[nodiscard]] gguf_value read_array(std::string_view key) {
         const gguf_value_type type = read_value_type(key);
         if (type == gguf_value_type::array) {
-            corrupt(at_ - 4, "key " + quote_name(key) + " has an array of arrays");
+            corrupt(at() - 4, "key " + quote_name(key) + " has an array of arrays");
         }
         const auto count = read<std::uint64_t>("the length of an array");
         if (count > gguf_length_limit) {
-            corrupt(at_ - 8, "key " + quote_name(key) + " has an array of " + std::to_string(count) +
-                                 " elements, more than " + std::to_string(gguf_length_limit));
+            corrupt(at() - 8, "key " + quote_name(key) + " has an array of " + std::to_string(count) +
+                                  " elements, more than " + std::to_string(gguf_length_limit));
         }
-        const std::size_t start = at_;
+        const std::size_t start = at();
         if (type == gguf_value_type::string) {
             require(count * sizeof(std::uint64_t), "an array of strings");
             for (std::uint64_t i = 0; i < count; ++i) {
@@ -208,7 +158,7 @@ private:
         } else {
             check_bools(key, type, take(count * bytes_of(type), "an array"));
         }
-        return {gguf_value_type::array, type, count, file_.subspan(start, at_ - start)};
+        return {gguf_value_type::array, type, count, file().subspan(start, at() - start)};
     }
 
     void check_bools(std::string_view key, gguf_value_type type, std::span<const std::byte> bytes) const {
@@ -217,7 +167,7 @@ private:
         }
         for (const std::byte& byte : bytes) {
             if (byte > std::byte{1}) {
-                corrupt(static_cast<std::size_t>(&byte - file_.data()),
+                corrupt(place_of(&byte),
                         "key " + quote_name(key) + " has a bool of " + std::to_string(std::to_integer<int>(byte)));
             }
         }
@@ -225,7 +175,7 @@ private:
 
     [[nodiscard]] std::uint32_t alignment_of(const gguf_metadata_entry& entry) const {
         const gguf_value& value = entry.value;
-        const auto at = static_cast<std::size_t>(value.bytes().data() - file_.data());
+        const auto at = place_of(value.bytes().data());
         if (value.type() != gguf_value_type::u32) {
             corrupt(at, quote_name(entry.key) + " " + value.describe() + ", not u32");
         }
@@ -244,17 +194,18 @@ private:
         const auto of_tensor = [&] { return "tensor " + quote_name(tensor.name) + " "; };
         tensor.rank = read<std::uint32_t>("the number of dimensions");
         if (tensor.rank > tensor.ne.size()) {
-            corrupt(at_ - 4, of_tensor() + "has " + std::to_string(tensor.rank) + " dimensions, more than 4");
+            corrupt(at() - 4, of_tensor() + "has " + std::to_string(tensor.rank) + " dimensions, more than 4");
         }
-        const std::size_t dimensions_at = at_;
+        const std::size_t dimensions_at = at();
         for (std::uint32_t i = 0; i < tensor.rank; ++i) {
             tensor.ne[i] = read<std::int64_t>("a dimension");
         }
         const auto id = read<std::uint32_t>("a tensor's type");
         const gguf_type_info* const info = find_gguf_type(id);
         if (info == nullptr) {
-            corrupt(at_ - 4, of_tensor() + "has type " + std::to_string(id) +
-                                 (is_removed_gguf_type(id) ? ", which the format has given up" : ", which is unknown"));
+            corrupt(at() - 4,
+                    of_tensor() + "has type " + std::to_string(id) +
+                        (is_removed_gguf_type(id) ? ", which the format has given up" : ", which is unknown"));
         }
         tensor.type = info->type;
         const auto [bytes, problem] = size_of_gguf_tensor(*info, tensor.dimensions());
@@ -265,37 +216,37 @@ private:
             corrupt(dimensions_at, what() + " has " + problem);
         }
         // so that sums of sizes cannot wrap
-        if (bytes > file_.size()) {
+        if (bytes > file().size()) {
             corrupt(dimensions_at, what() + " takes " + std::to_string(bytes) + " bytes, the file has " +
-                                       std::to_string(file_.size()));
+                                       std::to_string(file().size()));
         }
         const auto offset = read<std::uint64_t>("a tensor's offset");
         if (offset != end) {
-            corrupt(at_ - 8, of_tensor() + "has offset " + std::to_string(offset) + " where " + std::to_string(end) +
-                                 " was expected: tensors overlap, leave a hole or are not in order");
+            corrupt(at() - 8, of_tensor() + "has offset " + std::to_string(offset) + " where " + std::to_string(end) +
+                                  " was expected: tensors overlap, leave a hole or are not in order");
         }
         end = align_up(end + bytes, alignment);
-        if (end > file_.size()) {
-            corrupt(at_ - 8, what() + " ends at byte " + std::to_string(end) + " of the data, the file has " +
-                                 std::to_string(file_.size()) + " bytes");
+        if (end > file().size()) {
+            corrupt(at() - 8, what() + " ends at byte " + std::to_string(end) + " of the data, the file has " +
+                                  std::to_string(file().size()) + " bytes");
         }
         tensor.offset = offset;
-        tensor.data = file_.first(static_cast<std::size_t>(bytes));
+        tensor.data = file().first(static_cast<std::size_t>(bytes));
         return tensor;
     }
 
     /// Gives the tensors their places; `end` is the size of the data.
     void place_data(gguf_header& header, std::uint64_t end) const {
-        header.data_offset = header.tensors.empty() ? at_ : align_up(at_, header.alignment);
-        const std::uint64_t available = header.data_offset < file_.size() ? file_.size() - header.data_offset : 0;
+        header.data_offset = header.tensors.empty() ? at() : align_up(at(), header.alignment);
+        const std::uint64_t available = header.data_offset < file().size() ? file().size() - header.data_offset : 0;
         if (end > available) {
-            corrupt(file_.size(), "the file ends, but the data of its " + std::to_string(header.tensors.size()) +
-                                      " tensors take the " + std::to_string(end) + " bytes from byte " +
-                                      std::to_string(header.data_offset) + ", with the padding of the last one");
+            corrupt(file().size(), "the file ends, but the data of its " + std::to_string(header.tensors.size()) +
+                                       " tensors take the " + std::to_string(end) + " bytes from byte " +
+                                       std::to_string(header.data_offset) + ", with the padding of the last one");
         }
         for (gguf_tensor& tensor : header.tensors) {
             tensor.offset += header.data_offset;
-            tensor.data = file_.subspan(static_cast<std::size_t>(tensor.offset), tensor.data.size());
+            tensor.data = file().subspan(static_cast<std::size_t>(tensor.offset), tensor.data.size());
         }
     }
 
@@ -305,16 +256,10 @@ private:
         std::vector<std::size_t> order = sorted_by_name(static_cast<std::size_t>(count), name_of);
         if (const std::size_t i = find_repeated(order, name_of); i != order.size()) {
             const std::string_view name = name_of(order[i + 1]);
-            const char* const start = reinterpret_cast<const char*>(file_.data());
-            corrupt(static_cast<std::size_t>(name.data() - start),
-                    std::string(what) + " " + quote_name(name) + " appears twice");
+            corrupt(place_of(name.data()), std::string(what) + " " + quote_name(name) + " appears twice");
         }
         return order;
     }
-
-    std::span<const std::byte> file_;
-    std::string_view source_;
-    std::size_t at_ = 0;
 };
 
 } // namespace tersor::inline v0::detail

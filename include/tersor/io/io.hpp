@@ -20,6 +20,7 @@
 #include "tersor/io/compressed_tensors_scheme.hpp"
 #include "tersor/io/compressed_tensors_weight.hpp"
 #include "tersor/io/gguf.hpp"
+#include "tersor/io/gguf_cursor.hpp"
 #include "tersor/io/gguf_exact.hpp"
 #include "tersor/io/gguf_header.hpp"
 #include "tersor/io/gguf_layout.hpp"
