@@ -5,7 +5,7 @@ namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf {
 
 /// 1 / d; 0 where d is 0 or so small that the quotient overflows: every code is then that of zero.
 inline float ternary_inverse(float d) noexcept {
-    return d >= 0x1p-127f ? 1.0f / d : 0.0f;
+    return d > 0x1p-128f ? 1.0f / d : 0.0f;
 }
 
 /// The codes 0, 1, 2 of -1, 0, 1: x * inverse rounded, half way away from zero.
