@@ -187,7 +187,8 @@ void dequantize_into(const basic_quantized<Q, Rank, Kind, C, P>& q, T&& destinat
     const index rows = std::min(detail::panel_rows(view, columns), layout.rows);
     const index across = (layout.length - 1) / columns + 1, down = (layout.rows - 1) / rows + 1;
     exec.for_each(across * down, [&](index i) {
-        const index row = i / across * rows, column = i % across * columns;
+        const index row = (view.is_transposed() ? i % down : i / across) * rows;
+        const index column = (view.is_transposed() ? i / down : i % across) * columns;
         const index height = std::min(rows, layout.rows - row), width = std::min(columns, layout.length - column);
         if constexpr (std::is_same_v<Scalar, float>) {
             if (view.is_contiguous()) {

@@ -206,19 +206,42 @@ protected:
         thread_local std::vector<std::uint8_t> bytes;
         const float* const x = load_groups(t, buffer);
         const auto count = static_cast<std::size_t>(t.columns);
+        const bool at_once = !is_fitted && can_join_rows(t);
+        bytes.resize(at_once ? count * static_cast<std::size_t>(t.rows) : Q::format::bits == 8 ? 0 : count);
+        if (at_once) {
+            quantize_joined(x, t, bytes.data());
+        }
         for (index r = 0; r < t.rows; ++r, out += row_bytes) {
-            std::uint8_t* codes = out;
-            if constexpr (Q::format::bits != 8) {
-                bytes.resize(count);
-                codes = bytes.data();
-            }
-            const std::span<const float> row(x + r * t.columns, count);
-            if (!encode_row(row, t, r, is_fitted, codes)) {
+            const bool is_final = Q::format::bits == 8 && !at_once;
+            std::uint8_t* const codes = is_final ? out : bytes.data() + (at_once ? r * t.columns : 0);
+            if (!at_once && !encode_row({x + r * t.columns, count}, t, r, is_fitted, codes)) {
                 raise_non_finite(source_);
             }
             if constexpr (Q::format::bits != 8) {
                 codec<Q>::pack(quantizer_, codes, count, out);
+            } else if (at_once) {
+                std::copy_n(codes, count, out);
             }
+        }
+    }
+
+    /// Whether the rows of a tile, one after the other in its buffer, may be taken as one run of groups.
+    [[nodiscard]] bool can_join_rows(const tile& t) const noexcept {
+        return t.rows > 1 && Q::group > 0 && t.columns % layout_.group == 0 && options_.importance.empty() &&
+               !options_.least_squares && options_.rounding == rounding::nearest_even;
+    }
+
+    /// Fits and encodes all rows of a tile in one call: a short row is hardly worth one of its own.
+    void quantize_joined(const float* x, const tile& t, std::uint8_t* codes) {
+        thread_local std::vector<parameters> all;
+        const index groups = t.columns / layout_.group;
+        all.resize(static_cast<std::size_t>(t.rows * groups));
+        if (!codec<Q>::quantize(quantizer_, x, static_cast<std::size_t>(t.rows * t.columns), group_of(t), all.data(),
+                                codes)) {
+            raise_non_finite(source_);
+        }
+        for (index r = 0; r < t.rows; ++r) {
+            std::copy_n(all.data() + r * groups, groups, parameters_of(t, r));
         }
     }
 

@@ -5,6 +5,7 @@
 
 #include "tersor/core/strided.hpp"
 #include "tersor/formats/convert.hpp"
+#include "tersor/simd/transpose.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -51,11 +52,15 @@ void narrow(const float* in, std::size_t count, Scalar* out) {
     }
 }
 
-/// How many rows of a view are worth moving together: a cache line of each column where rows are neighbours in memory.
+/// How many rows of a view are worth moving together: some cache lines of each column where rows are neighbours in
+/// memory.
 template <class Scalar, int Rank>
 [[nodiscard]] index panel_rows(const row_view<Scalar, Rank>& view, index columns) noexcept {
     constexpr index values = 4096;
-    return view.is_transposed() ? 16 : std::clamp<index>(values / std::max<index>(columns, 1), 1, 64);
+    if (view.is_transposed()) {
+        return std::clamp<index>(32768 / std::max<index>(columns, 1), 16, 256);
+    }
+    return std::clamp<index>(values / std::max<index>(columns, 1), 1, 64);
 }
 
 /// Copies `rows` x `columns` values that start at (row, column) to `out`, row after row, as floats or doubles.
@@ -69,6 +74,11 @@ void load_panel(const row_view<Scalar, Rank>& view, index row, index rows, index
         for (index r = 0, count = 0; r < rows; r += count) {
             count = std::min(rows - r, view.neighbours(row + r));
             const auto from = view.run_at(row + r, column);
+            if constexpr (std::is_same_v<std::remove_const_t<Scalar>, float> && std::is_same_v<Value, float>) {
+                TERSOR_DISPATCH(transpose_from_far(from.first, from.step, static_cast<std::size_t>(columns),
+                                                   static_cast<std::size_t>(count), out + r * columns, columns));
+                continue;
+            }
             for (index c = 0; c < columns; ++c) {
                 for (index i = 0; i < count; ++i) {
                     out[(r + i) * columns + c] = static_cast<Value>(from.first[c * from.step + i]);
@@ -100,6 +110,11 @@ void store_panel(const row_view<Scalar, Rank>& view, index row, index rows, inde
         for (index r = 0, count = 0; r < rows; r += count) {
             count = std::min(rows - r, view.neighbours(row + r));
             const auto to = view.run_at(row + r, column);
+            if constexpr (std::is_same_v<Scalar, float>) {
+                TERSOR_DISPATCH(transpose_to_far(in + r * columns, columns, static_cast<std::size_t>(count),
+                                                 static_cast<std::size_t>(columns), to.first, to.step));
+                continue;
+            }
             for (index c = 0; c < columns; ++c) {
                 for (index i = 0; i < count; ++i) {
                     to.first[c * to.step + i] = static_cast<Scalar>(in[(r + i) * columns + c]);

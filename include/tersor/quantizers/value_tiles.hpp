@@ -47,7 +47,7 @@ public:
             columns = layout_.length;
         } else if (Q::group > 0) {
             const index unit = std::lcm(layout_.group, index{8});
-            const index wanted = view_.is_transposed() ? 512 : 4096;
+            const index wanted = view_.is_transposed() ? 128 : 4096;
             columns = std::min(columns, unit * std::max<index>(wanted / unit, 1));
         } else if (Q::group == whole_tensor && columns > 8192) {
             columns = 8192;
@@ -56,7 +56,10 @@ public:
         const index across = (layout_.length - 1) / columns + 1, down = (layout_.rows - 1) / rows + 1;
         const execution part = options_.execution.part(std::exchange(progress_, until), until);
         part.for_each(across * down, [&](index i) {
-            tile t{.row = i / across * rows, .rows = rows, .column = i % across * columns, .columns = columns};
+            // Where the values of a column are neighbours the tiles go down the columns: their memory pages stay known.
+            const index y = view_.is_transposed() ? i % down : i / across;
+            const index x = view_.is_transposed() ? i / down : i % across;
+            tile t{.row = y * rows, .rows = rows, .column = x * columns, .columns = columns};
             t.rows = std::min(rows, layout_.rows - t.row);
             t.columns = std::min(columns, layout_.length - t.column);
             work(t);

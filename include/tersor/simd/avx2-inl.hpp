@@ -255,6 +255,27 @@ inline vi load_nibbles(const std::uint8_t* p) noexcept {
     return {_mm256_srlv_epi32(_mm256_set1_epi32(word), shifts)};
 }
 
+/// Transposes a square of floats: out[j * out_step + i] = in[i * in_step + j] for i, j < square.
+inline constexpr std::size_t square = 8;
+inline void transpose_square(const float* in, std::ptrdiff_t in_step, float* out, std::ptrdiff_t out_step) noexcept {
+    // Rows k and k + 4 side by side, so that the shuffles need not cross the halves of a register.
+    __m256 r[8];
+    for (int k = 0; k < 4; ++k) {
+        const float* const a = in + k * in_step;
+        const float* const b = in + (k + 4) * in_step;
+        r[k] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(a)), _mm_loadu_ps(b), 1);
+        r[k + 4] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(a + 4)), _mm_loadu_ps(b + 4), 1);
+    }
+    for (int k = 0; k < 8; k += 4) {
+        const __m256 ab = _mm256_unpacklo_ps(r[k], r[k + 1]), AB = _mm256_unpackhi_ps(r[k], r[k + 1]);
+        const __m256 cd = _mm256_unpacklo_ps(r[k + 2], r[k + 3]), CD = _mm256_unpackhi_ps(r[k + 2], r[k + 3]);
+        _mm256_storeu_ps(out + k * out_step, _mm256_shuffle_ps(ab, cd, 0x44));
+        _mm256_storeu_ps(out + (k + 1) * out_step, _mm256_shuffle_ps(ab, cd, 0xEE));
+        _mm256_storeu_ps(out + (k + 2) * out_step, _mm256_shuffle_ps(AB, CD, 0x44));
+        _mm256_storeu_ps(out + (k + 3) * out_step, _mm256_shuffle_ps(AB, CD, 0xEE));
+    }
+}
+
 inline constexpr bool has_half_conversion = true;
 inline vf load_half(const std::uint16_t* p) noexcept {
     return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};

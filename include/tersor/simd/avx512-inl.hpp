@@ -249,6 +249,9 @@ inline vi load_nibbles(const std::uint8_t* p) noexcept {
     return {_mm512_srlv_epi32(_mm512_mask_set1_epi32(_mm512_set1_epi32(low), 0xFF00, high), shifts)};
 }
 
+using avx2::square;
+using avx2::transpose_square;
+
 inline constexpr bool has_half_conversion = true;
 inline vf load_half(const std::uint16_t* p) noexcept {
     return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};

@@ -262,6 +262,18 @@ inline vi load_nibbles(const std::uint8_t* p) noexcept {
     return {raw_int{p[0] >> first, p[0] >> second, p[1] >> first, p[1] >> second}};
 }
 
+/// Transposes a square of floats: out[j * out_step + i] = in[i * in_step + j] for i, j < square.
+inline constexpr std::size_t square = 4;
+inline void transpose_square(const float* in, std::ptrdiff_t in_step, float* out, std::ptrdiff_t out_step) noexcept {
+    const raw_float a = load(in).r, b = load(in + in_step).r, c = load(in + 2 * in_step).r, d = load(in + 3 * in_step).r;
+    const raw_float ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), AB = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    const raw_float cd = __builtin_shufflevector(c, d, 0, 4, 1, 5), CD = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    store(out, vf{__builtin_shufflevector(ab, cd, 0, 1, 4, 5)});
+    store(out + out_step, vf{__builtin_shufflevector(ab, cd, 2, 3, 6, 7)});
+    store(out + 2 * out_step, vf{__builtin_shufflevector(AB, CD, 0, 1, 4, 5)});
+    store(out + 3 * out_step, vf{__builtin_shufflevector(AB, CD, 2, 3, 6, 7)});
+}
+
 // Without conversion instructions the scalar format does it; these only have to exist.
 inline constexpr bool has_half_conversion = false;
 inline vf load_half(const std::uint16_t*) noexcept {

@@ -1,0 +1,14 @@
+#ifndef TERSOR_SIMD_TRANSPOSE_HPP
+#define TERSOR_SIMD_TRANSPOSE_HPP
+
+// Transposed copies of floats: out[j * out_step + i] = in[i * in_step + j].
+//
+// Squares of registers are transposed at a time. One side of the copy is usually a matrix whose lines are far apart: the
+// copy walks along that side's contiguous runs, and asks for the lines that come next.
+
+#include <cstddef>
+
+#define TERSOR_KERNELS "tersor/simd/transpose-inl.hpp"
+#include "tersor/simd/for_each_isa.hpp"
+
+#endif // TERSOR_SIMD_TRANSPOSE_HPP

@@ -1,0 +1,61 @@
+#include "tersor/simd/transpose.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <vector>
+
+using namespace tersor;
+
+namespace {
+
+class Transpose : public testing::TestWithParam<isa> {
+protected:
+    void SetUp() override { before_ = set_isa(GetParam()); }
+    void TearDown() override { set_isa(before_); }
+
+private:
+    isa before_ = isa::generic;
+};
+
+std::vector<isa> available() {
+    std::vector<isa> sets;
+    for (const isa set : {isa::generic, isa::avx2, isa::avx512}) {
+        if (set <= best_isa()) {
+            sets.push_back(set);
+        }
+    }
+    return sets;
+}
+
+INSTANTIATE_TEST_SUITE_P(Isa, Transpose, testing::ValuesIn(available()),
+                         [](const auto& info) { return std::string(to_string(info.param)); });
+
+} // namespace
+
+TEST_P(Transpose, EveryShapeKeepsItsValuesAndWritesNothingElse) {
+    constexpr std::size_t heights[] = {0, 1, 3, 4, 7, 8, 15, 16, 17, 33, 64}, widths[] = {0, 1, 5, 8, 9, 16, 31, 32, 50};
+    constexpr std::size_t gaps[] = {0, 3};
+    for (const std::size_t rows : heights) {
+        for (const std::size_t columns : widths) {
+            for (const std::size_t gap : gaps) {
+                const std::size_t in_step = columns + gap, out_step = rows + gap;
+                std::vector<float> in(rows * in_step), from_far(columns * out_step, -1.0f), to_far = from_far;
+                for (std::size_t i = 0; i < in.size(); ++i) {
+                    in[i] = static_cast<float>(i);
+                }
+                TERSOR_DISPATCH(transpose_from_far(in.data(), static_cast<std::ptrdiff_t>(in_step), rows, columns,
+                                                   from_far.data(), static_cast<std::ptrdiff_t>(out_step)));
+                TERSOR_DISPATCH(transpose_to_far(in.data(), static_cast<std::ptrdiff_t>(in_step), rows, columns,
+                                                 to_far.data(), static_cast<std::ptrdiff_t>(out_step)));
+                for (std::size_t j = 0; j < columns; ++j) {
+                    for (std::size_t i = 0; i < out_step; ++i) {
+                        const float expected = i < rows ? in[i * in_step + j] : -1.0f;
+                        ASSERT_EQ(from_far[j * out_step + i], expected) << rows << " x " << columns;
+                        ASSERT_EQ(to_far[j * out_step + i], expected) << rows << " x " << columns;
+                    }
+                }
+            }
+        }
+    }
+}
