@@ -17,6 +17,9 @@
 #define TERSOR_KERNELS "tersor/quantizers/gguf/grid_neighbour-inl.hpp"
 #include "tersor/simd/for_each_isa.hpp"
 
+#define TERSOR_KERNELS "tersor/quantizers/gguf/grid_start-inl.hpp"
+#include "tersor/simd/for_each_isa.hpp"
+
 #define TERSOR_KERNELS "tersor/quantizers/gguf/grid_reference-inl.hpp"
 #include "tersor/simd/for_each_isa.hpp"
 

@@ -215,7 +215,7 @@ inline void find_starts(const grid_group* groups, float* most) noexcept {
             }
         }
         for (std::size_t l = 0; l < count; l += lanes) {
-            store(scales + l, positive_search(x + l, w + l, Rules::group, Rules::top + 2, levels + l));
+            store(scales + l, search_start(x + l, w + l, Rules::group, Rules::top + 2, levels + l));
         }
         for (std::size_t g = 0; g < count; ++g) {
             most[g] = most[g] < Rules::least ? 0.0f : scales[g] * static_cast<float>(Rules::top + 1);
