@@ -11,10 +11,13 @@ struct iq4_effort {
     int trials;      ///< trials per sign
     float low, step; ///< the largest magnitude is mapped to low, low + step, ...
     int refits;      ///< how often codes and scale follow each other afterwards
+    int tail;        ///< with weights, trials that clip ever more: large values may not matter
 };
 
-inline constexpr iq4_effort iq4_thorough{32, 75.0f, 2.5f, 2};
-inline constexpr iq4_effort iq4_quick{8, 85.0f, 8.0f, 1};
+inline constexpr iq4_effort iq4_nl_thorough{24, 80.0f, 3.0f, 2, 12};
+inline constexpr iq4_effort iq4_nl_quick{4, 92.0f, 16.0f, 1, 4};
+inline constexpr iq4_effort iq4_xs_thorough{16, 85.0f, 4.5f, 2, 12};
+inline constexpr iq4_effort iq4_xs_quick{4, 92.0f, 16.0f, 1, 4};
 
 /// The scale of least error among the trials of one sign, and its gain A A / B.
 struct iq4_fit {
@@ -27,14 +30,19 @@ struct iq4_fit {
     }
 };
 
-inline iq4_fit fit_iq4(const iq4_tables& tables, const float* x, const float* w, vf magnitude, float sign,
+/// The best fit of one sign, -1 or 1. weighted: whether w is anything but ones.
+inline iq4_fit fit_iq4(const iq4_tables& tables, const float* x, const float* w, vf sign, bool weighted,
                        const iq4_effort& effort) noexcept {
     iq4_fit fit;
-    const vf inverse = splat(sign) / magnitude;
-    for (int t = 0; t < effort.trials; ++t) {
-        fit.offer(fit_levels(tables, x, w, inverse * splat(effort.low + effort.step * static_cast<float>(t))));
+    const vf inverse = sign / weighted_peak(x, w, 32);
+    float r = effort.low;
+    for (int t = 0; t < effort.trials; ++t, r += effort.step) {
+        fit.offer(fit_levels(tables, x, w, inverse * splat(r)));
     }
-    for (int r = 0; r < effort.refits; ++r) {
+    for (int t = 0; weighted && t < effort.tail; ++t, r *= 1.25f) {
+        fit.offer(fit_levels(tables, x, w, inverse * splat(r)));
+    }
+    for (int t = 0; t < effort.refits; ++t) {
         fit.offer(fit_levels(tables, x, w, splat(1.0f) / fit.scale));
     }
     return fit;
@@ -53,7 +61,7 @@ inline vf iq4_error(const iq4_tables& tables, const float* x, const float* w, vf
     return sum;
 }
 
-/// The stored scale of least error so far. `power` is what the values were divided by.
+/// The stored scale of least error so far; `power` is what the values were divided by.
 struct iq4_choice {
     vf half, error;
     iq4_choice(const float* x, const float* w) noexcept : half(splat(0.0f)), error(splat(0.0f)) {
@@ -70,21 +78,26 @@ struct iq4_choice {
     }
 };
 
-/// The stored scales of IQ4_NL for one register of groups. reference: their scales by the format's own rule, or null.
-inline vf choose_iq4_scale(const iq4_tables& tables, const float* x, const float* w, vf power, const float* reference,
-                           const iq4_effort& effort) noexcept {
-    const iq4_peak peak(x);
+/// The stored scales of IQ4_NL for one register of groups. reference: their scales by the format's own rule, which are
+/// compared too.
+inline vf best_iq4_scale(const iq4_tables& tables, const float* x, const float* w, vf power, bool weighted,
+                         const float* reference) noexcept {
     iq4_choice choice(x, w);
     for (const float sign : {-1.0f, 1.0f}) {
-        const vf wanted = fit_iq4(tables, x, w, peak.magnitude, sign, effort).scale * power;
+        const vf wanted = fit_iq4(tables, x, w, splat(sign), weighted, iq4_nl_thorough).scale * power;
         const vf half = round_to_half(wanted);
         choice.offer(tables, x, w, power, half);
         choice.offer(tables, x, w, power, other_half(wanted, half));
     }
-    if (reference != nullptr) {
-        choice.offer(tables, x, w, power, round_to_half(load(reference)));
-    }
+    choice.offer(tables, x, w, power, round_to_half(load(reference)));
     return choice.half;
+}
+
+/// The same in a hurry.
+inline vf quick_iq4_scale(const iq4_tables& tables, const float* x, const float* w, vf power, bool weighted) noexcept {
+    const iq4_fit minus = fit_iq4(tables, x, w, splat(-1.0f), weighted, iq4_nl_quick);
+    const iq4_fit plus = fit_iq4(tables, x, w, splat(1.0f), weighted, iq4_nl_quick);
+    return round_to_half(select(plus.gain > minus.gain, plus.scale, minus.scale) * power);
 }
 
 } // namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf

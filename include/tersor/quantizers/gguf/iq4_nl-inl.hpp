@@ -67,13 +67,13 @@ void encode_iq4_nl(const float* values, const float* importance, std::size_t cou
             store_iq4_nl(tables, x, scales, scales, some, out + b);
             continue;
         }
-        const bool best = mode == quantize_mode::best;
         fill_weights(weights, some, 32, 1, w);
         normalize_panel(x, 32, 1, powers);
         for (std::size_t l = 0; l < panel_width; l += lanes) {
             const vf power = load(powers + l);
-            const vf half = choose_iq4_scale(tables, x + l, w + l, power, best ? scales + l : nullptr,
-                                             best ? iq4_thorough : iq4_quick);
+            const vf half = mode == quantize_mode::best
+                                ? best_iq4_scale(tables, x + l, w + l, power, weights != nullptr, scales + l)
+                                : quick_iq4_scale(tables, x + l, w + l, power, weights != nullptr);
             store(scales + l, half);
             store(divisors + l, half * reciprocal_of_power(power));
         }

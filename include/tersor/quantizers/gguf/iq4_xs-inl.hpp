@@ -111,8 +111,12 @@ void encode_iq4_xs(const float* values, const float* importance, std::size_t cou
         float powers[panel_width];
         fill_weights(weights, 8 * some, 32, 8, w);
         normalize_panel(x, 32, 8, powers);
-        iq4_xs_search search(tables, x, w, powers);
-        search.run(mode == quantize_mode::best ? &header : nullptr, header);
+        iq4_xs_search search(tables, x, w, powers, weights != nullptr);
+        if (mode == quantize_mode::best) {
+            search.run(header);
+        } else {
+            search.run_quickly(header);
+        }
         const float divisors[2] = {header.d[0] / powers[0], header.d[1] / powers[8]};
         store_iq4_xs(tables, x, header, divisors, some, out + b);
     }

@@ -36,25 +36,26 @@ struct iq4_xs_state {
 };
 
 struct iq4_xs_search {
-    static constexpr std::size_t candidates = 6;
-    static constexpr int divisions = 64; ///< how many scales are estimated
+    static constexpr std::size_t candidates = 6; ///< how many scales are tried on the true error
+    static constexpr std::size_t divisions = 64; ///< how many scales are estimated
 
     const iq4_tables& tables;
     const float* x;
     const float* w;
     const float* powers;
+    bool weighted;
     alignas(64) float scales[2][panel_width]; ///< of least error, for each sign
-    float gains[2][panel_width];
+    alignas(64) float gains[2][panel_width];
     iq4_xs_state best;
 
-    iq4_xs_search(const iq4_tables& t, const float* values, const float* weights, const float* powers_of_two) noexcept
-        : tables(t), x(values), w(weights), powers(powers_of_two) {}
+    iq4_xs_search(const iq4_tables& t, const float* values, const float* weights, const float* powers_of_two,
+                  bool is_weighted) noexcept
+        : tables(t), x(values), w(weights), powers(powers_of_two), weighted(is_weighted) {}
 
     void fit(const iq4_effort& effort) noexcept {
         for (std::size_t l = 0; l < panel_width; l += lanes) {
-            const iq4_peak peak(x + l);
             for (int sign = 0; sign < 2; ++sign) {
-                const iq4_fit fit = fit_iq4(tables, x + l, w + l, peak.magnitude, sign == 0 ? -1.0f : 1.0f, effort);
+                const iq4_fit fit = fit_iq4(tables, x + l, w + l, splat(sign == 0 ? -1.0f : 1.0f), weighted, effort);
                 store(scales[sign] + l, fit.scale);
                 store(gains[sign] + l, fit.gain);
             }
@@ -62,70 +63,70 @@ struct iq4_xs_search {
     }
 
     /// d as it is stored, in the units of x.
-    [[nodiscard]] float stored(float d, std::size_t s) const noexcept {
-        const float wanted = d * powers[8 * s];
-        const float inside = wanted > 65504.0f ? 65504.0f : wanted < -65504.0f ? -65504.0f : wanted;
-        return ::tersor::fp16::decode(::tersor::fp16::encode(inside)) / powers[8 * s];
+    [[nodiscard]] vf stored(vf d, std::size_t s) const noexcept {
+        const vf power = splat(powers[8 * s]);
+        return round_to_half(d * power) * reciprocal_of_power(power);
     }
 
-    /// The estimated loss of super-block s under d, against free scales.
-    [[nodiscard]] float estimate(float d, std::size_t s) const noexcept {
-        const float inverse = 1.0f / d;
-        float sum = 0.0f;
+    /// The scale of largest magnitude of a super-block.
+    [[nodiscard]] float largest_scale(std::size_t s) const noexcept {
+        float largest = 0.0f, result = 0.0f;
+        for (std::size_t g = 8 * s; g < 8 * s + 8; ++g) {
+            const float scale = scales[gains[1][g] > gains[0][g] ? 1 : 0][g];
+            const float magnitude = scale < 0.0f ? -scale : scale;
+            if (magnitude > largest) {
+                largest = magnitude;
+                result = scale;
+            }
+        }
+        return result;
+    }
+
+    /// ratio rounded to a multiplier.
+    static vf multiplier_near(vf ratio) noexcept {
+        const vf inside = max(min(ratio, splat(31.0f)), splat(-32.0f));
+        return (inside + splat(12582912.0f)) - splat(12582912.0f);
+    }
+
+    /// Estimates of the loss of super-block s, a lane for each d.
+    [[nodiscard]] vf estimate(vf d, std::size_t s) const noexcept {
+        const vf inverse = splat(1.0f) / d;
+        vf sum = splat(0.0f);
         for (std::size_t g = 8 * s; g < 8 * s + 8; ++g) {
             const float most = gains[0][g] > gains[1][g] ? gains[0][g] : gains[1][g];
-            float least = most;
+            vf least = splat(most);
             for (int sign = 0; sign < 2; ++sign) {
-                const float scale = scales[sign][g];
-                if (scale != 0.0f) {
-                    const float ratio = scale * inverse;
-                    const float inside = ratio < -32.0f ? -32.0f : ratio > 31.0f ? 31.0f : ratio;
-                    const float m = (inside + 12582912.0f) - 12582912.0f;
-                    const float off = 1.0f - m / ratio;
-                    const float loss = most - gains[sign][g] + gains[sign][g] * off * off;
-                    least = loss < least ? loss : least;
-                }
+                const float scale = scales[sign][g], gain = gains[sign][g];
+                const vf m = multiplier_near(splat(scale) * inverse);
+                const vf off = splat(1.0f) - m * d * splat(scale != 0.0f ? 1.0f / scale : 0.0f);
+                least = min(splat(most - gain) + splat(gain) * off * off, least);
             }
-            sum += least;
+            sum = sum + least;
         }
         return sum;
     }
 
-    /// The `candidates` scales of least estimated loss, per super-block; zeros where there is none.
+    /// The `Count` scales of least estimated loss, per super-block; zeros where there is none.
+    template <std::size_t Count>
     void propose(float (*proposals)[2]) const noexcept {
         for (std::size_t s = 0; s < 2; ++s) {
-            float losses[candidates];
-            float largest = 0.0f, signed_largest = 0.0f;
-            for (std::size_t k = 0; k < candidates; ++k) {
-                proposals[k][s] = 0.0f;
-                losses[k] = 3e38f;
+            alignas(64) float row[divisions], losses[divisions];
+            const float largest = largest_scale(s);
+            for (std::size_t n = 0; n < divisions; ++n) {
+                row[n] = largest / (34.0f - 0.25f * static_cast<float>(n));
             }
-            for (std::size_t g = 8 * s; g < 8 * s + 8; ++g) {
-                const float scale = scales[gains[1][g] > gains[0][g] ? 1 : 0][g];
-                const float magnitude = scale < 0.0f ? -scale : scale;
-                if (magnitude > largest) {
-                    largest = magnitude;
-                    signed_largest = scale;
-                }
+            for (std::size_t n = 0; n < divisions; n += lanes) {
+                const vf d = stored(load(row + n), s);
+                store(row + n, d);
+                store(losses + n, estimate(d, s));
             }
-            if (largest == 0.0f) {
-                continue;
-            }
-            for (int n = 0; n < divisions; ++n) {
-                const float d = stored(signed_largest / (34.0f - 0.25f * static_cast<float>(n)), s);
-                const float loss = d != 0.0f ? estimate(d, s) : 3e38f;
-                std::size_t k = candidates;
-                while (k > 0 && loss < losses[k - 1]) {
-                    --k;
+            for (std::size_t k = 0; k < Count; ++k) {
+                std::size_t least = 0;
+                for (std::size_t n = 1; n < divisions; ++n) {
+                    least = losses[n] < losses[least] ? n : least;
                 }
-                for (std::size_t move = candidates - 1; move > k && k < candidates; --move) {
-                    losses[move] = losses[move - 1];
-                    proposals[move][s] = proposals[move - 1][s];
-                }
-                if (k < candidates) {
-                    losses[k] = loss;
-                    proposals[k][s] = d;
-                }
+                proposals[k][s] = row[least];
+                losses[least] = 3e38f;
             }
         }
     }
@@ -185,46 +186,78 @@ struct iq4_xs_search {
                     denominator += m * m * b[g];
                 }
             }
-            const float d = denominator > 0.0f ? stored(numerator / denominator, s) : best.d[8 * s];
-            for (std::size_t g = 8 * s; g < 8 * s + 8; ++g) {
-                state.d[g] = d;
-            }
+            const vf wanted = splat(denominator > 0.0f ? numerator / denominator : best.d[8 * s]);
+            set_scale(state, s, stored(wanted, s));
         }
     }
 
-    /// reference: the header by the format's own rule, one of those compared, or null.
-    void run(const iq4_xs_header* reference, iq4_xs_header& result) noexcept {
-        const bool thorough = reference != nullptr;
-        fit(thorough ? iq4_thorough : iq4_quick);
-        iq4_xs_state state;
+    /// Gives every group of super-block s the same d, of which a register is full.
+    static void set_scale(iq4_xs_state& state, std::size_t s, vf d) noexcept {
+        alignas(64) float copies[panel_width];
+        store(copies, d);
+        for (std::size_t g = 8 * s; g < 8 * s + 8; ++g) {
+            state.d[g] = copies[0];
+        }
+    }
+
+    void write(iq4_xs_header& header) const noexcept {
+        for (std::size_t s = 0; s < 2; ++s) {
+            header.d[s] = best.d[8 * s] * powers[8 * s];
+        }
         for (std::size_t g = 0; g < panel_width; ++g) {
-            best.d[g] = thorough ? stored(reference->d[g / 8] / powers[g], g / 8) : 0.0f;
-            best.multipliers[g] = thorough ? reference->multipliers[g] : 0;
+            header.multipliers[g] = best.multipliers[g];
+        }
+    }
+
+    /// header: by the format's own rule, one of those compared; it receives the best one.
+    void run(iq4_xs_header& header) noexcept {
+        fit(iq4_xs_thorough);
+        iq4_xs_state state;
+        for (std::size_t s = 0; s < 2; ++s) {
+            set_scale(best, s, stored(splat(header.d[s] / powers[8 * s]), s));
         }
         for (std::size_t l = 0; l < panel_width; l += lanes) {
-            store(best.errors + l,
-                  iq4_error(tables, x + l, w + l, load(best.d + l) * convert(load(best.multipliers + l))));
+            const vi m = load(header.multipliers + l);
+            store(best.multipliers + l, m);
+            store(best.errors + l, iq4_error(tables, x + l, w + l, load(best.d + l) * convert(m)));
         }
         float proposals[candidates][2];
-        propose(proposals);
-        for (std::size_t k = 0; k < (thorough ? candidates : 1); ++k) {
-            for (std::size_t g = 0; g < panel_width; ++g) {
-                state.d[g] = proposals[k][g / 8];
-            }
+        propose<candidates>(proposals);
+        for (std::size_t k = 0; k < candidates; ++k) {
+            set_scale(state, 0, splat(proposals[k][0]));
+            set_scale(state, 1, splat(proposals[k][1]));
             choose_multipliers(state);
             keep_better(state);
         }
-        for (int r = 0; r < (thorough ? 2 : 0); ++r) {
+        for (int r = 0; r < 2; ++r) {
             refit(state);
             choose_multipliers(state);
             keep_better(state);
         }
-        for (std::size_t s = 0; s < 2; ++s) {
-            result.d[s] = best.d[8 * s] * powers[8 * s];
+        write(header);
+    }
+
+    /// The header of least estimated loss.
+    void run_quickly(iq4_xs_header& header) noexcept {
+        fit(iq4_xs_quick);
+        float proposals[1][2];
+        propose<1>(proposals);
+        set_scale(best, 0, splat(proposals[0][0]));
+        set_scale(best, 1, splat(proposals[0][1]));
+        for (std::size_t l = 0; l < panel_width; l += lanes) {
+            const vf d = load(best.d + l), inverse = select(d == splat(0.0f), splat(0.0f), splat(1.0f) / d);
+            vf multiplier = splat(0.0f), least = splat(3e38f);
+            for (int sign = 0; sign < 2; ++sign) {
+                const vf scale = load(scales[sign] + l), gain = load(gains[sign] + l);
+                const vf m = multiplier_near(scale * inverse);
+                const vf off = splat(1.0f) - m * d / select(scale == splat(0.0f), splat(1.0f), scale);
+                const vf loss = gain * off * off - gain;
+                multiplier = select(least > loss, m, multiplier);
+                least = min(loss, least);
+            }
+            store(best.multipliers + l, truncate(multiplier));
         }
-        for (std::size_t g = 0; g < panel_width; ++g) {
-            result.multipliers[g] = best.multipliers[g];
-        }
+        write(header);
     }
 };
 

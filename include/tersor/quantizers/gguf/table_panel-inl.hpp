@@ -77,6 +77,16 @@ inline void fill_weights(const float* importance, std::size_t groups, std::size_
     }
 }
 
+/// The largest magnitude of each group among the values with a weight.
+inline vf weighted_peak(const float* x, const float* w, std::size_t size) noexcept {
+    vf peak = splat(0.0f);
+    for (std::size_t i = 0; i < size; ++i) {
+        const vm counts = load(w + panel_width * i) > splat(0.0f);
+        peak = max(select(counts, abs(load(x + panel_width * i)), splat(0.0f)), peak);
+    }
+    return peak;
+}
+
 /// v as fp16 has it: rounded half to even, saturated to 65504.
 inline vf round_to_half(vf v) noexcept {
     const vi pattern = bits(v);

@@ -46,12 +46,18 @@ inline void sort_rows(float* x, float* w) noexcept {
     }
 }
 
-/// The stored scale of least error between the two fp16 values next to `wanted`, by Error(scale in the units of x).
+/// The stored scale of least error among the fp16 values next to `wanted` and the one next to the largest magnitude,
+/// which the formats' own rules take, by Error(scale in the units of x).
 template <class Error>
-inline vf better_half(vf wanted, vf power, const Error& error) noexcept {
-    const vf half = round_to_half(wanted), other = other_half(wanted, half);
-    const vf inverse = reciprocal_of_power(power);
-    return select(error(half * inverse) > error(other * inverse), other, half);
+inline vf best_half(vf wanted, vf largest, vf power, const Error& error) noexcept {
+    const vf inverse = reciprocal_of_power(power), half = round_to_half(wanted);
+    vf best = half, least = error(half * inverse);
+    for (const vf candidate : {other_half(wanted, half), round_to_half(largest)}) {
+        const vf e = error(candidate * inverse);
+        best = select(least > e, candidate, best);
+        least = min(e, least);
+    }
+    return best;
 }
 
 /// The scale of least squares for sorted magnitudes.
@@ -106,7 +112,7 @@ void encode_tq_best(const float* values, const float* importance, std::size_t co
                 }
                 return sum;
             };
-            store(halves + l, better_half(wanted, power, error));
+            store(halves + l, best_half(wanted, load(x + l) * power, power, error));
         }
         for (std::size_t g = 0; g < some; ++g) {
             std::uint8_t codes[256];
@@ -123,12 +129,9 @@ inline vf nearest_of_four(vf v) noexcept {
     return (min(max(v, splat(-1.0f)), splat(2.0f)) + magic) - magic;
 }
 
-/// The scale of least squares for levels -1 .. 2: 16 trials of either sign.
-inline vf best_four_level_scale(const float* x, const float* w) noexcept {
-    vf peak = splat(0.0f), scale = splat(0.0f), gain = splat(0.0f);
-    for (std::size_t i = 0; i < 64; ++i) {
-        peak = max(abs(load(x + panel_width * i)), peak);
-    }
+/// The scale of least squares for levels -1 .. 2: trials of either sign, largest magnitude to 0.8 .. 3.
+inline vf best_four_level_scale(const float* x, const float* w, bool weighted) noexcept {
+    vf scale = splat(0.0f), gain = splat(0.0f);
     const auto offer = [&](vf inverse) {
         vf a = splat(0.0f), b = splat(0.0f);
         TERSOR_UNROLL
@@ -143,11 +146,13 @@ inline vf best_four_level_scale(const float* x, const float* w) noexcept {
         scale = select(better, a / b, scale);
         gain = select(better, scale * a, gain);
     };
-    const vf inverse = splat(1.0f) / peak;
-    for (int t = 0; t < 16; ++t) {
-        const float r = 0.8f + 0.14f * static_cast<float>(t);
+    const vf inverse = splat(1.0f) / weighted_peak(x, w, 64);
+    float r = 0.8f;
+    for (int t = 0; t < (weighted ? 28 : 16); ++t) {
         offer(inverse * splat(r));
         offer(inverse * splat(-r));
+        // With weights large values may not matter: trials that clip ever more.
+        r = t < 16 ? r + 0.14f : r * 1.25f;
     }
     offer(splat(1.0f) / scale);
     offer(splat(1.0f) / scale);
@@ -166,7 +171,11 @@ void encode_q2_0_best(const float* values, const float* importance, std::size_t 
         normalize_panel(x, 64, 1, powers);
         for (std::size_t l = 0; l < panel_width; l += lanes) {
             const vf power = load(powers + l);
-            const vf wanted = best_four_level_scale(x + l, w + l) * power;
+            const vf wanted = best_four_level_scale(x + l, w + l, importance != nullptr) * power;
+            vf peak = splat(0.0f);
+            for (std::size_t i = 0; i < 64; ++i) {
+                peak = max(abs(load(x + panel_width * i + l)), peak);
+            }
             const auto error = [&](vf d) {
                 const vf inverse = splat(1.0f) / d;
                 vf sum = splat(0.0f);
@@ -177,7 +186,7 @@ void encode_q2_0_best(const float* values, const float* importance, std::size_t 
                 }
                 return sum;
             };
-            const vf half = better_half(wanted, power, error);
+            const vf half = best_half(wanted, peak * power, power, error);
             store(halves + l, half);
             const vf d = half * reciprocal_of_power(power);
             const vf inverse = select(d == splat(0.0f), splat(0.0f), splat(1.0f) / d);
