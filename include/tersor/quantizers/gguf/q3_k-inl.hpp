@@ -230,7 +230,7 @@ inline void decode_q3(const Block* blocks, std::size_t count, float* out) noexce
 }
 
 inline constexpr super_plan q3_fast_plan = {1, 1.0f, 0.0f, 2.8f, 5.2f, 0};
-inline constexpr super_plan q3_best_plan = {6, 0.7f, 0.1f, 2.5f, 5.5f, 1};
+inline constexpr super_plan q3_best_plan = {2, 0.85f, 0.15f, 3.0f, 5.0f, 1};
 
 template <bool Weighted, class Block>
 inline void searched_q3(const float* panel, const float* weights, quantize_mode mode, Block& out) noexcept {

@@ -90,7 +90,7 @@ inline void decode_q6(const Block* blocks, std::size_t count, float* out) noexce
 }
 
 inline constexpr super_plan q6_fast_plan = {1, 1.0f, 0.0f, 28.0f, 33.0f, 0};
-inline constexpr super_plan q6_best_plan = {6, 0.91f, 0.018f, 27.0f, 34.0f, 1};
+inline constexpr super_plan q6_best_plan = {5, 0.91f, 0.022f, 27.5f, 33.5f, 1};
 
 template <bool Weighted, class Block>
 inline void searched_q6(const float* panel, const float* weights, quantize_mode mode, Block& out) noexcept {

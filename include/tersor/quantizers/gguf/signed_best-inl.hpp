@@ -69,22 +69,24 @@ inline void search_best(const float* x, const float* weights, std::size_t count,
             best = select(better, gain, best);
             scale = select(better, a / b, scale);
         };
-        for (int t = 0; t < plan.trials; ++t) {
-            const vf inverse = splat(-(plan.low + step * static_cast<float>(t))) / m;
-            // Both signs at once: -rn(v) = rn(-v), and only the clamping differs.
-            vf a = splat(0.0f), b = splat(0.0f), c = splat(0.0f), d = splat(0.0f);
-            for (std::size_t e = 0; e < count * panel_width; e += panel_width) {
-                const vf v = load(u + e), level = clamp(nearest(inverse * v), -N, N);
-                const vf down = min(level, splat(static_cast<float>(N - 1)));
-                const vf up = max(level, splat(static_cast<float>(1 - N)));
-                const vf weighted = Weighted ? load(w + e) * v : v;
-                a = a + weighted * down;
-                c = c + weighted * up;
-                b = b + (Weighted ? load(w + e) * down * down : down * down);
-                d = d + (Weighted ? load(w + e) * up * up : up * up);
+        const auto take = [&](const auto& sums, bool both) {
+            accept(sums.a_0, sums.b_0);
+            accept(sums.a_1, sums.b_1);
+            if (both) {
+                accept(sums.c_0, sums.d_0);
+                accept(sums.c_1, sums.d_1);
             }
-            accept(a, b);
-            accept(splat(0.0f) - c, d);
+        };
+        for (int t = 0; t < plan.trials; t += 2) {
+            const float first = plan.low + step * static_cast<float>(t), second = first + step;
+            const vf inverse_0 = splat(-first) / m, inverse_1 = splat(-second) / m;
+            if (second < N - 0.501f) {
+                take(trial_sums<N, Weighted, reach::inner>(u, w, count, inverse_0, inverse_1), false);
+            } else if (second < N + 0.499f) {
+                take(trial_sums<N, Weighted, reach::edge>(u, w, count, inverse_0, inverse_1), true);
+            } else {
+                take(trial_sums<N, Weighted, reach::beyond>(u, w, count, inverse_0, inverse_1), true);
+            }
         }
         for (int k = 0; k < plan.refinements; ++k) {
             const level_sums<N, Weighted> sums(u, w, count, inverse_of(scale));

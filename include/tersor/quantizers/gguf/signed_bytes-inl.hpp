@@ -4,7 +4,8 @@
 //                              stored, and in q8_1 h(sum(q) d)
 //   reference, q8_k            is = -127 / m with m the value of largest magnitude (the first on ties), q = min(127,
 //                              rn(is x)), d = 1 / is, a float
-//   best                       trials of d from max|x| / 132 to max|x| / 108 with levels -127..127, each with the error
+//   best                       trials of d from max|x| / 127.4 to max|x| / 108 with levels -127..127, each with the
+//   error
 //                              of what will be decoded, then d = sum w x q / sum w q q of the best one
 //
 // Source: the description in shared/golden/ggml, section 3.1.
@@ -42,7 +43,11 @@ inline void finish_block(Block& out, float d, std::uint16_t half) noexcept {
     }
 }
 
-template <class Block>
+/// The largest d of q8_k that stays finite times 127.
+inline constexpr float most_float = 2.679e36f;
+
+/// Saturates: d is at most the largest half, or most_float, as ggml's is not.
+template <bool Saturates, class Block>
 inline void encode_bytes_one_pass(const float* x, std::size_t count, Block* out) noexcept {
     constexpr std::size_t size = sizeof(Block::qs);
     constexpr bool is_k = size == 256;
@@ -57,9 +62,10 @@ inline void encode_bytes_one_pass(const float* x, std::size_t count, Block* out)
                 const vf inverse = splat(-127.0f) / select(m == splat(0.0f), splat(1.0f), m);
                 const vm is_zero = m == splat(0.0f);
                 store(inverses + g, select(is_zero, splat(0.0f), inverse));
-                store(scales + g, select(is_zero, splat(0.0f), splat(1.0f) / inverse));
+                const vf d = splat(1.0f) / inverse;
+                store(scales + g, select(is_zero, splat(0.0f), Saturates ? clamp(d, -most_float, most_float) : d));
             } else {
-                const vf d = abs(m) / splat(127.0f);
+                const vf d = Saturates ? min(abs(m) / splat(127.0f), splat(65504.0f)) : abs(m) / splat(127.0f);
                 store(inverses + g, inverse_of(d));
                 store(scales + g, d);
             }
@@ -71,7 +77,8 @@ inline void encode_bytes_one_pass(const float* x, std::size_t count, Block* out)
             const bool is_finite = inverses[g] - inverses[g] == 0.0f;
             const vf inverse = splat(is_finite ? inverses[g] : 0.0f);
             const auto code = [&](std::size_t i) {
-                const vf scaled = inverse * load(values + i);
+                const vf product = inverse * load(values + i);
+                const vf scaled = Saturates ? clamp(product, -127.0f, 127.0f) : product;
                 return is_k ? min(round(scaled), splat(127)) : round_away(scaled);
             };
             Block& block = out[b + g];
@@ -115,31 +122,42 @@ struct byte_trial {
     }
 };
 
-/// d and 1 / d for each group of a panel of Size rows; `scales` holds a first candidate on entry. IsHalf: d is a half.
+/// d for each group of a panel of Size rows; `scales` holds a first candidate on entry. IsHalf: d is a half. The panel
+/// is multiplied by a power of two that brings each group near 1; `inverses` are 1 / d for what it holds then.
 template <std::size_t Size, bool IsHalf, bool Weighted>
-inline void search_bytes(const float* x, const float* weights, int trials, float* scales, float* inverses) noexcept {
+inline void search_bytes(float* x, const float* weights, int trials, float* scales, float* inverses) noexcept {
     for (std::size_t g = 0; g < panel_width; g += lanes) {
         const extreme largest(x + g, Size);
         const vf factor = power_below(largest.size), size = largest.size * factor;
-        float scaled[Size * panel_width];
         for (std::size_t e = g; e < Size * panel_width; e += panel_width) {
-            store(scaled + e, load(x + e) * factor);
+            store(x + e, load(x + e) * factor);
         }
         const float* const w = Weighted ? weights + g : nullptr;
-        const auto stored = [&](vf d) { return IsHalf ? round_to_half(d / factor) : d / factor; };
+        const auto stored = [&](vf d) {
+            return IsHalf ? round_to_half(d / factor) : min(d / factor, splat(most_float));
+        };
         vf least = splat(3.4e38f), chosen = splat(0.0f);
-        const auto attempt = [&](vf d) {
-            const vf error = byte_trial<Weighted, false>(scaled + g, w, Size, d * factor).error;
+        const auto accept = [&](vf d, vf error) {
             const vm better = least > error;
             least = select(better, error, least);
             chosen = select(better, d, chosen);
         };
-        attempt(IsHalf ? round_to_half(load(scales + g)) : load(scales + g));
-        for (int t = 0; t < trials; ++t) {
-            const float levels = 108.0f + 24.0f * static_cast<float>(t) / static_cast<float>(trials - 1);
-            attempt(stored(size / splat(levels)));
+        const auto attempt = [&](vf d) { accept(d, byte_trial<Weighted, false>(x + g, w, Size, d * factor).error); };
+        attempt(stored(load(scales + g) * factor));
+        for (int t = 0; t < trials; t += 2) {
+            const float step = 19.4f / static_cast<float>(trials - 1), levels = 108.0f + step * static_cast<float>(t);
+            const vf d_0 = stored(size / splat(levels)), d_1 = stored(size / splat(levels + step));
+            const vf inverse_0 = inverse_of(d_0 * factor), inverse_1 = inverse_of(d_1 * factor);
+            if (any(size * max(inverse_0, inverse_1) > splat(127.499f)) || any(inverse_0 == splat(0.0f))) {
+                attempt(d_0);
+                attempt(d_1);
+            } else {
+                const trial_errors<128, Weighted, reach::inner> errors(x + g, w, Size, inverse_0, inverse_1);
+                accept(d_0, errors.down_0 * (d_0 * factor) * (d_0 * factor));
+                accept(d_1, errors.down_1 * (d_1 * factor) * (d_1 * factor));
+            }
         }
-        const byte_trial<Weighted, true> sums(scaled + g, w, Size, chosen * factor);
+        const byte_trial<Weighted, true> sums(x + g, w, Size, chosen * factor);
         const vf found = sums.a / select(sums.b > splat(0.0f), sums.b, splat(1.0f));
         attempt(stored(found));
         if constexpr (IsHalf) {
@@ -147,7 +165,7 @@ inline void search_bytes(const float* x, const float* weights, int trials, float
             attempt(stored(found * splat(1.0f - 0x1.8p-11f)));
         }
         store(scales + g, chosen);
-        store(inverses + g, inverse_of(chosen));
+        store(inverses + g, inverse_of(chosen * factor));
     }
 }
 
@@ -155,7 +173,7 @@ template <class Block>
 inline void encode_bytes_searched(const float* x, const float* importance, std::size_t count, Block* out) noexcept {
     constexpr std::size_t size = sizeof(Block::qs);
     constexpr bool is_half = size == 32;
-    constexpr int trials = 40;
+    constexpr int trials = 24;
     for (std::size_t b = 0; b < count; b += 16) {
         const std::size_t blocks = count - b < 16 ? count - b : 16;
         float panel[size * panel_width], scales[16], inverses[16];
@@ -188,8 +206,10 @@ inline void encode_bytes(const float* x, const float* importance, std::size_t co
                          Block* out) noexcept {
     if (mode == quantize_mode::best) {
         encode_bytes_searched(x, importance, count, out);
+    } else if (mode == quantize_mode::fast) {
+        encode_bytes_one_pass<true>(x, count, out);
     } else {
-        encode_bytes_one_pass(x, count, out);
+        encode_bytes_one_pass<false>(x, count, out);
     }
 }
 

@@ -108,8 +108,8 @@ inline vf power_below(vf size) noexcept {
 template <int Low, int High>
 inline void encode_panel(const float* x, const float* inverse, std::size_t count, std::uint8_t* codes) noexcept {
     const auto code = [&](std::size_t e) {
-        const vi level = round(load(x + e) * load(inverse + e % panel_width));
-        return min(max(level, splat(Low)), splat(High)) - splat(Low);
+        // Within the bounds before it is rounded: a conversion has a reach.
+        return round(clamp(load(x + e) * load(inverse + e % panel_width), Low, High)) - splat(Low);
     };
     for (std::size_t e = 0; e < count * panel_width; e += 4 * lanes) {
         store_u8(codes + e, code(e), code(e + lanes), code(e + 2 * lanes), code(e + 3 * lanes));

@@ -51,31 +51,6 @@ struct super_search {
         error = total([&](std::size_t g) { return energies(g); });
     }
 
-    /// The errors of the scales s and -s.
-    struct both {
-        vf down, up;
-        both(vf a, vf b) noexcept : down(a), up(b) {}
-    };
-
-    /// For the groups from g on: sum w (x - scale l)^2 with the nearest levels, and the same for -scale.
-    both group_errors(std::size_t g, vf scale) const noexcept {
-        const vf inverse = splat(1.0f) / scale;
-        vf down = splat(0.0f), up = splat(0.0f);
-        for (std::size_t e = g; e < super_size; e += panel_width) {
-            const vf v = load(values + e) * inverse, level = nearest(v);
-            const vf low = v - clamp(level, -N, N - 1), high = v - clamp(level, 1 - N, N);
-            if constexpr (Weighted) {
-                const vf w = load(weights + e);
-                down = down + w * low * low;
-                up = up + w * high * high;
-            } else {
-                down = down + low * low;
-                up = up + high * high;
-            }
-        }
-        return both(down * (scale * scale), up * (scale * scale));
-    }
-
     /// The errors of the groups from g on if all levels were 0.
     vf energies(std::size_t g) const noexcept {
         vf sum = splat(0.0f);
@@ -115,17 +90,33 @@ struct super_search {
             const vf last = max(clamp(nearest(levels * splat(1.0f / plan.low)), 1.0f, most), first);
             const int count = reduce_max(round(last - first));
             vf least = splat(3.4e38f), best = splat(1.0f);
-            const auto accept = [&](vf candidate, vf e, vm allowed) {
-                const vm better = allowed & (least > e);
-                least = select(better, e, least);
-                best = select(better, candidate, best);
+            const auto accept = [&](vf s, vf down, vf up) {
+                const vf positive = select(splat(High + 0.5f) > s, down, splat(3.4e38f));
+                const vf negative = select(splat(0.5f - Low) > s, up, splat(3.4e38f));
+                const vf lesser = min(positive, negative) * (s * s);
+                const vm better = least > lesser;
+                least = select(better, lesser, least);
+                best = select(better, select(positive > negative, splat(0.0f) - s, s), best);
             };
-            for (int k = 0; k <= count; ++k) {
-                const vf s = min(first + splat(static_cast<float>(k)), last);
-                const both errors = group_errors(g, s * splat(scaled));
-                accept(s, errors.down, splat(High + 0.5f) > s);
-                accept(splat(0.0f) - s, errors.up, splat(0.5f - Low) > s);
+            const float* const x = values + g;
+            const float* const w = Weighted ? weights + g : nullptr;
+            for (int k = 0; k <= count; k += 2) {
+                const vf s_0 = min(first + splat(static_cast<float>(k)), last), s_1 = min(s_0 + splat(1.0f), last);
+                const vf inverse_0 = splat(1.0f) / (s_0 * splat(scaled)),
+                         inverse_1 = splat(1.0f) / (s_1 * splat(scaled));
+                const auto evaluate = [&](const auto& errors) {
+                    accept(s_0, errors.down_0, errors.up_0);
+                    accept(s_1, errors.down_1, errors.up_1);
+                };
+                if (any(levels > s_0 * splat(N + 0.499f))) {
+                    evaluate(trial_errors<N, Weighted, reach::beyond>(x, w, super_group, inverse_0, inverse_1));
+                } else if (any(levels > s_0 * splat(N - 0.501f))) {
+                    evaluate(trial_errors<N, Weighted, reach::edge>(x, w, super_group, inverse_0, inverse_1));
+                } else {
+                    evaluate(trial_errors<N, Weighted, reach::inner>(x, w, super_group, inverse_0, inverse_1));
+                }
             }
+            least = least * splat(scaled * scaled);
             store(found + g, best);
             return least;
         });
