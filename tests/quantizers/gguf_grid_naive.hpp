@@ -307,13 +307,13 @@ inline super_block encode(const magnitude_rules& r, neighbourhood& near, const f
         }
         scale = scale < 0.0f ? -scale : scale;
         scales.push_back(scale);
-        largest = std::max(largest, scale);
+        largest = largest > scale ? largest : scale;
         out.signs.insert(out.signs.end(), signs.begin(), signs.end());
         for (const auto& levels : best_levels) {
             out.points.push_back(near.of(levels)[0]);
         }
     }
-    if (largest == 0.0f) {
+    if (!(largest > 0.0f)) {
         return {0, std::vector<int>(256 / each), std::vector<int>(32), std::vector<int>(256 / n), {}};
     }
     const float d = largest / 31.0f, id = 1.0f / d;
@@ -448,9 +448,9 @@ inline super_block encode_iq1(bool is_m, neighbourhood& near, const float* value
             scale = a / b;
         }
         scales.push_back(scale);
-        largest = std::max(largest, scale);
+        largest = largest > scale ? largest : scale;
     }
-    if (largest == 0.0f) {
+    if (!(largest > 0.0f)) {
         return {0, std::vector<int>(32), {}, std::vector<int>(256 / n), std::vector<int>(32)};
     }
     float d = largest / 15.0f;
