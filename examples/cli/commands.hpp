@@ -16,6 +16,7 @@ struct quantize_arguments {
     std::string to;
     std::string layout; ///< empty: what fits the formats
     std::string mode = "best";
+    std::string importance;        ///< a file; empty: none
     std::vector<std::string> set;  ///< REGEX=SPEC
     std::vector<std::string> skip; ///< REGEX
     bool all = false;

@@ -17,20 +17,18 @@ namespace {
 
 // The weight of B that goes with one of A; null, with a note, if there is none that can be compared. Throws
 // shape_mismatch.
-const tersor::model_weight* partner(const tersor::model_weight& weight, const tersor::quantized_model& other,
-                                    std::vector<std::string>& notes) {
-    const tersor::model_weight* const found = other.find(weight.name);
+const weight* partner(const weight& of, const model& other, std::vector<std::string>& notes) {
+    const weight* const found = other.find(of.name);
     if (found == nullptr) {
-        notes.push_back("only in A: " + weight.name);
+        notes.push_back("only in A: " + of.name);
         return nullptr;
     }
-    if (found->shape != weight.shape) {
-        tersor::raise(tersor::error_code::shape_mismatch, "tensor '" + weight.name + "' is " +
-                                                              shape_text(weight.shape) + " in A and " +
-                                                              shape_text(found->shape) + " in B");
+    if (found->shape != of.shape) {
+        tersor::raise(tersor::error_code::shape_mismatch, "tensor '" + of.name + "' is " + shape_text(of.shape) +
+                                                              " in A and " + shape_text(found->shape) + " in B");
     }
-    if (!weight.is_readable || !found->is_readable) {
-        notes.push_back("not floats: " + weight.name);
+    if (!of.is_readable || !found->is_readable) {
+        notes.push_back("not floats: " + of.name);
         return nullptr;
     }
     return found;
@@ -41,49 +39,49 @@ const tersor::model_weight* partner(const tersor::model_weight& weight, const te
 void compare(const compare_arguments& arguments) {
     const auto begin = std::chrono::steady_clock::now();
     const threads workers(arguments.threads);
-    const auto a = open_model(arguments.a);
-    const auto b = open_model(arguments.b);
+    // two GGUF files are compared under their own names
+    const bool both = is_gguf_path(arguments.a) && is_gguf_path(arguments.b);
+    const naming names = both ? naming::file : naming::hugging_face;
+    const model a = model::open(arguments.a, names);
+    const model b = model::open(arguments.b, names);
     for (const std::string& path : {arguments.json, arguments.html}) {
         if (!path.empty() && path != "-") {
-            require_separate(a.files(), path);
-            require_separate(b.files(), path);
+            require_separate(a, path);
+            require_separate(b, path);
         }
     }
     report r;
     r.model = arguments.a;
     r.output = arguments.b;
-    progress_bar progress(a.files().data_bytes(), arguments.quiet);
+    progress_bar progress(a.data_bytes(), arguments.quiet);
     std::vector<float> values, others;
-    for (const tersor::model_weight& weight : a.weights()) {
+    for (const weight& w : a.weights()) {
         check_cancelled();
-        progress.start(weight.name, weight.bytes);
-        if (const tersor::model_weight* const other = partner(weight, b, r.notes)) {
-            tensor_report entry{weight.name,
-                                weight.shape,
-                                other->spec,
-                                static_cast<std::uint64_t>(weight.elements()),
-                                weight.bytes,
-                                other->bytes,
-                                {},
-                                {},
-                                {}};
+        progress.start(w.name, w.bytes);
+        if (const weight* const other = partner(w, b, r.notes)) {
+            tensor_report& entry = r.tensors.emplace_back();
+            entry.name = w.name;
+            entry.shape = w.shape;
+            entry.spec = other->spec;
+            entry.weights = static_cast<std::uint64_t>(w.elements());
+            entry.bytes_in = w.bytes;
+            entry.bytes_out = other->bytes;
             values.resize(entry.weights);
             others.resize(entry.weights);
-            read_values(a, weight, values, workers.run());
-            read_values(b, *other, others, workers.run([&](double done) { progress.update(0.5 + 0.5 * done); }));
-            entry.errors = measure(weight.shape, values, others, workers.run());
+            a.read(w, values, workers.run());
+            b.read(*other, others, workers.run([&](double done) { progress.update(0.5 + 0.5 * done); }));
+            entry.errors = measure(w.shape, values, others, workers.run());
             if (!arguments.html.empty()) {
                 add_histograms(entry, values, others);
             }
-            r.tensors.push_back(std::move(entry));
             release_pages(*other);
         }
-        release_pages(weight);
+        release_pages(w);
         progress.finish();
     }
-    for (const tersor::model_weight& weight : b.weights()) {
-        if (a.find(weight.name) == nullptr) {
-            r.notes.push_back("only in B: " + weight.name);
+    for (const weight& w : b.weights()) {
+        if (a.find(w.name) == nullptr) {
+            r.notes.push_back("only in B: " + w.name);
         }
     }
     r.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();

@@ -44,6 +44,14 @@ void write(const std::string& name, safetensors_dtype dtype, std::span<const flo
     out.append(name, codes);
 }
 
+// Block formats that the program cannot decode are nothing that safetensors could hold.
+void require_copyable(const weight& w) {
+    if (!w.is_readable && w.is_quantized()) {
+        tersor::raise(tersor::error_code::unsupported,
+                      "tensor '" + w.name + "' is " + w.spec + ", which cannot be read");
+    }
+}
+
 } // namespace
 
 void dequantize(const dequantize_arguments& arguments) {
@@ -52,30 +60,31 @@ void dequantize(const dequantize_arguments& arguments) {
         throw usage_error("dequantize writes a .safetensors file, not '" + arguments.output + "'");
     }
     const threads workers(arguments.threads);
-    const auto model = open_model(arguments.model);
-    require_separate(model.files(), arguments.output);
+    const model from = model::open(arguments.model);
+    require_separate(from, arguments.output);
     require_free(arguments.output, arguments.force);
     std::vector<tersor::safetensors_declaration> tensors;
-    for (const tersor::model_weight& weight : model.weights()) {
-        tensors.push_back({weight.name, weight.is_readable ? dtype : weight.dtype, weight.shape});
+    for (const weight& w : from.weights()) {
+        require_copyable(w);
+        tensors.push_back({w.name, w.is_readable ? dtype : w.dtype, w.shape});
     }
     tersor::safetensors_model_options options;
     options.existing = arguments.force ? tersor::existing_target::overwrite : tersor::existing_target::refuse;
     tersor::safetensors_model_writer out(arguments.output, std::move(tensors), options);
-    progress_bar progress(model.files().data_bytes(), arguments.quiet);
+    progress_bar progress(from.data_bytes(), arguments.quiet);
     std::vector<float> values;
     std::vector<std::uint16_t> codes;
-    for (const tersor::model_weight& weight : model.weights()) {
+    for (const weight& w : from.weights()) {
         check_cancelled();
-        progress.start(weight.name, weight.bytes);
-        if (weight.is_readable) {
-            values.resize(static_cast<std::size_t>(weight.elements()));
-            read_values(model, weight, values, workers.run([&](double done) { progress.update(0.8 * done); }));
-            write(weight.name, dtype, values, codes, out);
+        progress.start(w.name, w.bytes);
+        if (w.is_readable) {
+            values.resize(static_cast<std::size_t>(w.elements()));
+            from.read(w, values, workers.run([&](double done) { progress.update(0.8 * done); }));
+            write(w.name, dtype, values, codes, out);
         } else {
-            copy_tensor(*weight.parts.front(), out);
+            copy_tensor(w, out);
         }
-        release_pages(weight);
+        release_pages(w);
         progress.finish();
     }
     check_cancelled();

@@ -21,7 +21,7 @@
 namespace cli {
 
 /// Whose files are written.
-enum class layout : std::uint8_t { plain, bitsandbytes, compressed_tensors };
+enum class layout : std::uint8_t { plain, bitsandbytes, compressed_tensors, gguf };
 
 [[nodiscard]] std::string_view to_string(layout kind) noexcept;
 

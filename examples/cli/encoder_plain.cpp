@@ -52,7 +52,7 @@ private:
 } // namespace
 
 std::string_view to_string(layout kind) noexcept {
-    constexpr std::array<std::string_view, 3> names{"plain", "bitsandbytes", "compressed-tensors"};
+    constexpr std::array<std::string_view, 4> names{"plain", "bitsandbytes", "compressed-tensors", "gguf"};
     return names[static_cast<std::size_t>(kind)];
 }
 

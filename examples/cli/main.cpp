@@ -22,7 +22,7 @@ namespace {
 
 using cli::usage_error;
 
-constexpr const char* model_help = "a .safetensors file, or a folder in Hugging Face layout";
+constexpr const char* model_help = "a .safetensors or .gguf file, or a folder in Hugging Face layout";
 
 // One line on standard error, whatever the message holds.
 int fail(const std::string& message, int status) {
@@ -41,7 +41,7 @@ void refuse_later_options(CLI::App& command) {
             },
             "how codes are chosen: rtn (to the nearest)")
         ->type_name("NAME");
-    for (const char* const name : {"--importance", "--inputs", "--calibration"}) {
+    for (const char* const name : {"--inputs", "--calibration"}) {
         command
             .add_option_function<std::string>(
                 name, [name](const std::string&) { throw usage_error(std::string(name) + " is not available yet"); })
@@ -52,14 +52,16 @@ void refuse_later_options(CLI::App& command) {
 void add_quantize(CLI::App& app, cli::quantize_arguments& arguments, std::function<void()>& run) {
     CLI::App& command = *app.add_subcommand("quantize", "Quantize the weights of a model");
     command.add_option("MODEL", arguments.model, model_help)->required();
-    command.add_option("-o,--output", arguments.output, "what to write: NAME.safetensors, or a folder")
+    command.add_option("-o,--output", arguments.output, "what to write: NAME.safetensors, NAME.gguf, or a folder")
         ->type_name("OUT");
-    command.add_option("--to", arguments.to, "what weights become, such as int8/row (see below)")
+    command.add_option("--to", arguments.to, "what weights become, such as int8/row or q4_k_m (see below)")
         ->type_name("SPEC")
         ->required();
     command
-        .add_option("--layout", arguments.layout,
-                    "whose files to write: bitsandbytes (default for nf4, fp4, dynamic8) or compressed-tensors")
+        .add_option(
+            "--layout", arguments.layout,
+            "whose files to write: gguf (default for NAME.gguf), bitsandbytes (default for nf4, fp4, dynamic8) or "
+            "compressed-tensors")
         ->type_name("NAME");
     command
         .add_option("--set", arguments.set,
@@ -73,10 +75,16 @@ void add_quantize(CLI::App& app, cli::quantize_arguments& arguments, std::functi
         ->take_all();
     command.add_flag("--all", arguments.all, "quantize token embeddings and the output head too");
     command
-        .add_option("--mode", arguments.mode,
-                    "best (default), fast, or reference: bytes as the peer writes them (dynamic8 and +dq: as "
-                    "bitsandbytes on a CPU)")
+        .add_option(
+            "--mode", arguments.mode,
+            "best (default), fast, or reference: bytes as the peer writes them (GGUF types: as ggml; dynamic8 and "
+            "+dq: as bitsandbytes on a CPU)")
         ->type_name("NAME");
+    command
+        .add_option("--importance", arguments.importance,
+                    "GGUF types: weighs errors by input column; NAME.importance in a .safetensors file, or an imatrix "
+                    "of llama.cpp")
+        ->type_name("FILE");
     refuse_later_options(command);
     command.add_option("--threads", arguments.threads, "how many threads work; default: one per core")->type_name("N");
     command.add_option("--json", arguments.json, "write a report as JSON (- for standard output)")->type_name("FILE");

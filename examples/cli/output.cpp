@@ -3,6 +3,7 @@
 #include "cancellation.hpp"
 
 #include "tersor/io/json.hpp"
+#include "tersor/io/llama_rotary.hpp"
 #include "tersor/io/mapped_file.hpp"
 #include "tersor/io/posix.hpp"
 
@@ -10,6 +11,7 @@
 #include <array>
 #include <string_view>
 #include <sys/stat.h>
+#include <vector>
 
 namespace cli {
 
@@ -34,20 +36,20 @@ bool exists(const std::string& path) {
 
 } // namespace
 
-void require_separate(const tersor::safetensors_model& model, const std::string& output) {
+void require_separate(const model& from, const std::string& output) {
     const auto refuse = [&](const std::string& input) {
         tersor::raise(tersor::error_code::io, "the output '" + output + "' is the input '" + input + "'");
     };
-    if (tersor::same_file(model.path(), output)) {
-        refuse(model.path());
+    if (tersor::same_file(from.path(), output)) {
+        refuse(from.path());
     }
-    for (const tersor::safetensors_file& file : model.files()) {
-        if (tersor::same_file(file.source(), output)) {
-            refuse(file.source());
+    for (const std::string& file : from.files()) {
+        if (tersor::same_file(file, output)) {
+            refuse(file);
         }
-        if (!output.ends_with(".safetensors") && exists(output) && tersor::inside_folder(file.source(), output)) {
-            tersor::raise(tersor::error_code::io,
-                          "the output folder '" + output + "' holds the input '" + file.source() + "'");
+        const bool is_file = output.ends_with(".safetensors") || is_gguf_path(output);
+        if (!is_file && exists(output) && tersor::inside_folder(file, output)) {
+            tersor::raise(tersor::error_code::io, "the output folder '" + output + "' holds the input '" + file + "'");
         }
     }
 }
@@ -58,24 +60,35 @@ void require_free(const std::string& output, bool force) {
     }
 }
 
-void copy_tensor(const tersor::safetensors_tensor& tensor, tersor::safetensors_model_writer& out) {
+void copy_bytes(const weight& w, const std::function<void(std::span<const std::byte>)>& append) {
     constexpr std::size_t piece = std::size_t{8} << 20;
-    for (std::size_t first = 0; first < tensor.data.size(); first += piece) {
+    std::span<const std::byte> data = w.parts.front().data;
+    std::vector<std::byte> ordered;
+    if (w.heads != 0) {
+        ordered.assign(data.begin(), data.end());
+        tersor::llama::separate_rotary_rows(std::span<std::byte>(ordered), w.shape.front(), w.heads);
+        data = ordered;
+    }
+    for (std::size_t first = 0; first < data.size(); first += piece) {
         check_cancelled();
-        out.append(tensor.name, tensor.data.subspan(first, std::min(piece, tensor.data.size() - first)));
+        append(data.subspan(first, std::min(piece, data.size() - first)));
     }
 }
 
-void copy_companions(const tersor::safetensors_model& model, const tersor::json::value& quantization_config,
+void copy_tensor(const weight& w, tersor::safetensors_model_writer& out) {
+    copy_bytes(w, [&](std::span<const std::byte> bytes) { out.append(w.name, bytes); });
+}
+
+void copy_companions(const model& from, const tersor::json::value& quantization_config,
                      tersor::safetensors_model_writer& out) {
     tersor::json::value config{tersor::json::object{}};
-    if (model.is_folder()) {
-        for (const tersor::folder_entry& entry : tersor::list_folder(model.path())) {
-            if (!entry.is_folder && is_companion(model.path(), entry.name)) {
-                out.add_file(entry.name, tersor::mapped_file(model.path() + "/" + entry.name).text());
+    if (from.is_folder()) {
+        for (const tersor::folder_entry& entry : tersor::list_folder(from.path())) {
+            if (!entry.is_folder && is_companion(from.path(), entry.name)) {
+                out.add_file(entry.name, tersor::mapped_file(from.path() + "/" + entry.name).text());
             }
         }
-        const std::string path = model.path() + "/config.json";
+        const std::string path = from.path() + "/config.json";
         if (exists(path)) {
             const tersor::mapped_file file(path);
             config = tersor::json::parse(file.text(), path);

@@ -20,14 +20,14 @@ std::optional<layout> parse_layout(const std::string& name) {
     if (name.empty()) {
         return {};
     }
-    for (const layout kind : {layout::bitsandbytes, layout::compressed_tensors}) {
+    for (const layout kind : {layout::bitsandbytes, layout::compressed_tensors, layout::gguf}) {
         if (name == to_string(kind)) {
             return kind;
         }
     }
-    const bool is_later = name == "gptq" || name == "gptq-v2" || name == "awq" || name == "gguf";
+    const bool is_later = name == "gptq" || name == "gptq-v2" || name == "awq";
     throw usage_error((is_later ? "the layout '" + name + "' is not available yet" : "unknown layout '" + name + "'") +
-                      "; available: bitsandbytes, compressed-tensors");
+                      "; available: bitsandbytes, compressed-tensors, gguf");
 }
 
 layout layout_for(const spec& s, std::optional<layout> wanted) {
@@ -61,6 +61,12 @@ std::unique_ptr<encoder> encoder_for(const target& what) {
 std::string module_of(const std::string& name) {
     constexpr std::string_view ending = ".weight";
     return name.ends_with(ending) ? name.substr(0, name.size() - ending.size()) : name;
+}
+
+void refuse_gguf(const spec& s) {
+    if (s.is_gguf()) {
+        throw usage_error("'" + s.text() + "' is a format of GGUF files; write NAME.gguf");
+    }
 }
 
 // A linear layer, as far as names and shapes tell.
@@ -114,7 +120,7 @@ std::vector<tersor::safetensors_declaration> plan::declarations() const {
     std::vector<tersor::safetensors_declaration> all;
     for (const planned_tensor& t : tensors) {
         if (t.encoder == nullptr) {
-            all.push_back(tersor::declare(*t.source));
+            all.push_back({t.source->name, t.source->dtype, t.source->shape});
         } else {
             std::ranges::move(t.encoder->declare(), std::back_inserter(all));
         }
@@ -133,8 +139,8 @@ report plan::report() const {
     std::set<std::string_view> layouts;
     for (const planned_tensor& t : tensors) {
         if (t.encoder == nullptr) {
-            result.kept.push_back({t.source->name, t.source->shape, std::string(to_string(t.source->dtype)),
-                                   static_cast<std::uint64_t>(t.source->data.size())});
+            result.kept.push_back({t.source->name, t.source->shape, std::string(tersor::to_string(t.source->dtype)),
+                                   t.source->bytes, t.source->bytes});
             continue;
         }
         tensor_report entry;
@@ -142,7 +148,7 @@ report plan::report() const {
         entry.shape = t.source->shape;
         entry.spec = t.target.spec.text();
         entry.weights = static_cast<std::uint64_t>(t.source->elements());
-        entry.bytes_in = t.source->data.size();
+        entry.bytes_in = t.source->bytes;
         for (const tersor::safetensors_declaration& d : t.encoder->declare()) {
             entry.bytes_out += tersor::bytes_of(d);
         }
@@ -172,30 +178,43 @@ tersor::json::value plan::quantization_config() const {
     return layouts.contains(layout::bitsandbytes) ? bitsandbytes_config(*this) : compressed_tensors_config(*this);
 }
 
-plan make_plan(const tersor::quantized_model& model, const quantize_arguments& arguments) {
+plan make_plan(const model& from, const quantize_arguments& arguments) {
     selection rules(arguments);
     const std::optional<layout> wanted = parse_layout(arguments.layout);
     plan result;
-    for (const tersor::model_weight& weight : model.weights()) {
-        if (weight.layout != tersor::weight_layout::plain) {
-            throw usage_error("'" + model.files().path() + "' is quantized already (tensor '" + weight.name + "' as " +
-                              weight.spec + "); dequantize it first");
+    for (const weight& w : from.weights()) {
+        if (w.is_quantized()) {
+            throw usage_error("'" + from.path() + "' is quantized already (tensor '" + w.name + "' as " + w.spec +
+                              "); dequantize it first");
         }
         planned_tensor& planned = result.tensors.emplace_back();
-        planned.source = weight.parts.front();
-        if (const auto chosen = rules.choose(weight.name, weight.shape, planned.source->dtype)) {
-            planned.target = {weight.name,
-                              weight.shape,
-                              planned.source->dtype,
-                              *chosen,
-                              layout_for(*chosen, wanted),
-                              arguments.mode == "reference"};
+        planned.source = &w;
+        if (const auto chosen = rules.choose(w.name, "", w.shape, w.dtype)) {
+            refuse_gguf(*chosen);
+            planned.target = {
+                w.name, w.shape, w.dtype, *chosen, layout_for(*chosen, wanted), arguments.mode == "reference"};
             fit_group(planned.target);
             planned.encoder = encoder_for(planned.target);
         }
     }
     rules.check_patterns();
     return result;
+}
+
+bool wants_gguf(const quantize_arguments& arguments) {
+    const std::optional<layout> named = parse_layout(arguments.layout);
+    const spec to = parse_spec(arguments.to);
+    const bool is_gguf_file = is_gguf_path(arguments.output);
+    if (named && *named != layout::gguf && (is_gguf_file || to.is_gguf())) {
+        throw usage_error("the layout " + arguments.layout + " cannot hold " +
+                          (is_gguf_file ? "'" + arguments.output + "'" : to.text()) +
+                          ": GGUF files have the layout gguf");
+    }
+    if ((named == layout::gguf || to.is_gguf()) && !is_gguf_file && !arguments.output.empty()) {
+        throw usage_error((named ? std::string("the layout gguf") : "'" + to.text() + "'") +
+                          " makes a GGUF file: -o NAME.gguf, not '" + arguments.output + "'");
+    }
+    return is_gguf_file || named == layout::gguf || to.is_gguf();
 }
 
 } // namespace cli

@@ -18,7 +18,7 @@ namespace cli {
 
 /// One tensor of the model.
 struct planned_tensor {
-    const tersor::safetensors_tensor* source = nullptr;
+    const weight* source = nullptr;
     std::unique_ptr<cli::encoder> encoder; ///< null: kept as it is
     cli::target target;
 };
@@ -39,7 +39,10 @@ struct plan {
 };
 
 /// Throws usage_error for rules and combinations that this model does not allow.
-[[nodiscard]] plan make_plan(const tersor::quantized_model& model, const quantize_arguments& arguments);
+[[nodiscard]] plan make_plan(const model& from, const quantize_arguments& arguments);
+
+/// Whether a GGUF file is to be written, by --layout, the output and --to. Throws usage_error where they disagree.
+[[nodiscard]] bool wants_gguf(const quantize_arguments& arguments);
 
 } // namespace cli
 

@@ -1,5 +1,6 @@
 #include "cancellation.hpp"
 #include "commands.hpp"
+#include "gguf_command.hpp"
 #include "model.hpp"
 #include "output.hpp"
 #include "plan.hpp"
@@ -9,7 +10,6 @@
 #include "values.hpp"
 
 #include "tersor/io/json.hpp"
-#include "tersor/io/safetensors_values.hpp"
 
 #include <chrono>
 #include <cstdio>
@@ -25,9 +25,8 @@ void check_arguments(const quantize_arguments& a) {
         throw usage_error("unknown mode '" + a.mode + "'; available: best, fast, reference");
     }
     if (a.output.empty() && !a.dry_run) {
-        throw usage_error("--output is missing: what to write, NAME.safetensors or a folder");
+        throw usage_error("--output is missing: what to write, NAME.safetensors, NAME.gguf or a folder");
     }
-    require_known_kind(a.output);
 }
 
 // Memory that is used for one tensor after the other.
@@ -36,27 +35,27 @@ struct buffers {
     std::vector<float> decoded;
 };
 
-std::span<const float> read(const tersor::safetensors_tensor& tensor, buffers& memory) {
-    memory.values.resize(static_cast<std::size_t>(tensor.elements()));
-    tersor::read_floats(tensor, memory.values);
-    require_finite(tensor.name, tensor.shape, memory.values);
+std::span<const float> read(const model& from, const weight& w, buffers& memory) {
+    memory.values.resize(static_cast<std::size_t>(w.elements()));
+    from.read(w, memory.values, {});
+    require_finite(w.name, w.shape, memory.values);
     return memory.values;
 }
 
 // Where the bytes of a tensor depend on its values, they are looked at before the file is begun.
-void prepare(plan& p, const threads& workers, buffers& memory) {
+void prepare(plan& p, const model& from, const threads& workers, buffers& memory) {
     for (planned_tensor& t : p.tensors) {
         if (t.encoder != nullptr && t.encoder->wants_values()) {
             check_cancelled();
-            t.encoder->prepare(read(*t.source, memory), workers.run());
-            release_pages(t.source->data);
+            t.encoder->prepare(read(from, *t.source, memory), workers.run());
+            release_pages(*t.source);
         }
     }
 }
 
-void encode(const planned_tensor& t, const threads& workers, progress_bar& progress, buffers& memory,
+void encode(const planned_tensor& t, const model& from, const threads& workers, progress_bar& progress, buffers& memory,
             tersor::safetensors_model_writer& out, tensor_report& entry, bool with_histograms) {
-    const std::span<const float> values = read(*t.source, memory);
+    const std::span<const float> values = read(from, *t.source, memory);
     memory.decoded.resize(values.size());
     t.encoder->encode(values, workers.run([&](double done) { progress.update(0.8 * done); }), out, memory.decoded);
     entry.errors = measure(t.source->shape, values, memory.decoded, workers.run());
@@ -65,12 +64,13 @@ void encode(const planned_tensor& t, const threads& workers, progress_bar& progr
     }
 }
 
-tersor::safetensors_model_options writer_options(const plan& p, const tersor::safetensors_model& model,
+tersor::safetensors_model_options writer_options(const plan& p, const model& from,
                                                  const quantize_arguments& arguments) {
     tersor::safetensors_model_options options;
     options.existing = arguments.force ? tersor::existing_target::overwrite : tersor::existing_target::refuse;
-    if (!model.files().empty() && !model.files().front().metadata().empty()) {
-        options.metadata = model.files().front().metadata();
+    const auto files = from.tensors().files().files();
+    if (!files.empty() && !files.front().metadata().empty()) {
+        options.metadata = files.front().metadata();
     }
     std::erase_if(options.metadata, [](const auto& entry) { return entry.first == "quantization_config"; });
     if (arguments.output.ends_with(".safetensors")) {
@@ -83,27 +83,46 @@ tersor::safetensors_model_options writer_options(const plan& p, const tersor::sa
 }
 
 // The plan written out, figures added to the report.
-void write_model(const plan& p, const tersor::safetensors_model& model, const tersor::json::value& config,
+void write_model(const plan& p, const model& from, const tersor::json::value& config,
                  const quantize_arguments& arguments, const threads& workers, buffers& memory, report& r) {
-    progress_bar progress(model.data_bytes(), arguments.quiet);
-    tersor::safetensors_model_writer out(arguments.output, p.declarations(), writer_options(p, model, arguments));
+    progress_bar progress(from.data_bytes(), arguments.quiet);
+    tersor::safetensors_model_writer out(arguments.output, p.declarations(), writer_options(p, from, arguments));
     auto entry = r.tensors.begin();
     for (const planned_tensor& t : p.tensors) {
         check_cancelled();
-        progress.start(t.source->name, t.source->data.size());
+        progress.start(t.source->name, t.source->bytes);
         if (t.encoder == nullptr) {
             copy_tensor(*t.source, out);
         } else {
-            encode(t, workers, progress, memory, out, *entry++, !arguments.html.empty());
+            encode(t, from, workers, progress, memory, out, *entry++, !arguments.html.empty());
         }
-        release_pages(t.source->data);
+        release_pages(*t.source);
         progress.finish();
     }
     if (out.is_folder()) {
-        copy_companions(model, config, out);
+        copy_companions(from, config, out);
     }
     check_cancelled();
     out.commit();
+}
+
+report quantize_tensors(const model& from, const quantize_arguments& arguments, const threads& workers) {
+    if (!arguments.importance.empty()) {
+        throw usage_error("--importance is for the block formats of GGUF files");
+    }
+    plan p = make_plan(from, arguments);
+    const bool is_folder = !arguments.output.empty() && !arguments.output.ends_with(".safetensors");
+    const tersor::json::value config = is_folder ? p.quantization_config() : tersor::json::value();
+    if (!arguments.dry_run) {
+        require_free(arguments.output, arguments.force);
+    }
+    buffers memory;
+    prepare(p, from, workers, memory);
+    report r = p.report();
+    if (!arguments.dry_run) {
+        write_model(p, from, config, arguments, workers, memory, r);
+    }
+    return r;
 }
 
 } // namespace
@@ -111,28 +130,18 @@ void write_model(const plan& p, const tersor::safetensors_model& model, const te
 void quantize(const quantize_arguments& arguments) {
     const auto begin = std::chrono::steady_clock::now();
     check_arguments(arguments);
+    const bool to_gguf = wants_gguf(arguments);
     const threads workers(arguments.threads);
-    const auto model = open_model(arguments.model);
+    const model from = model::open(arguments.model, to_gguf ? naming::file : naming::hugging_face);
     for (const std::string& path : {arguments.output, arguments.json, arguments.html}) {
         if (!path.empty() && path != "-") {
-            require_separate(model.files(), path);
+            require_separate(from, path);
         }
     }
-    plan p = make_plan(model, arguments);
-    const bool is_folder = !arguments.output.empty() && !arguments.output.ends_with(".safetensors");
-    const tersor::json::value config = is_folder ? p.quantization_config() : tersor::json::value();
-    if (!arguments.dry_run) {
-        require_free(arguments.output, arguments.force);
-    }
-    buffers memory;
-    prepare(p, workers, memory);
-    report r = p.report();
+    report r = to_gguf ? quantize_to_gguf(from, arguments, workers) : quantize_tensors(from, arguments, workers);
     r.model = arguments.model;
     r.output = arguments.output;
     r.is_plan = arguments.dry_run;
-    if (!arguments.dry_run) {
-        write_model(p, model.files(), config, arguments, workers, memory, r);
-    }
     r.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     if (!arguments.quiet && arguments.json != "-") {
         std::fputs(table_of(r).c_str(), stdout);

@@ -43,6 +43,14 @@ std::uint64_t report::kept_bytes() const noexcept {
     return sum;
 }
 
+std::uint64_t report::kept_bytes_in() const noexcept {
+    std::uint64_t sum = 0;
+    for (const kept_tensor& t : kept) {
+        sum += t.bytes_in;
+    }
+    return sum;
+}
+
 std::string table_of(const report& r) {
     table grid({"tensor", ">shape", "spec", ">bits", ">SQNR dB", ">max error", ">before", ">after"});
     const auto add = [&](const tensor_report& t, const std::string& shape) {
@@ -58,7 +66,7 @@ std::string table_of(const report& r) {
     total.name = count_text(r.tensors.size(), "tensor");
     add(total, std::to_string(total.weights));
     const std::uint64_t kept = r.kept_bytes();
-    const std::uint64_t before = total.bytes_in + kept;
+    const std::uint64_t before = total.bytes_in + r.kept_bytes_in();
     const std::uint64_t after = total.bytes_out + kept;
     std::string text = grid.text();
     if (!r.kept.empty()) {

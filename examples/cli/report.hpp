@@ -21,6 +21,7 @@ struct histogram {
 /// One quantized or compared tensor.
 struct tensor_report {
     std::string name;
+    std::string stored_as; ///< its name in the output where that is another
     std::vector<std::int64_t> shape;
     std::string spec;
     std::uint64_t weights = 0;
@@ -42,7 +43,8 @@ struct kept_tensor {
     std::string name;
     std::vector<std::int64_t> shape;
     std::string dtype;
-    std::uint64_t bytes = 0;
+    std::uint64_t bytes = 0;    ///< in the output
+    std::uint64_t bytes_in = 0; ///< in the model
 };
 
 /// One run of the program.
@@ -59,6 +61,7 @@ struct report {
     /// The sums over `tensors`, with the error figures of all their values together.
     [[nodiscard]] tensor_report total() const;
     [[nodiscard]] std::uint64_t kept_bytes() const noexcept;
+    [[nodiscard]] std::uint64_t kept_bytes_in() const noexcept;
 };
 
 /// The table of quantized tensors with totals.

@@ -128,7 +128,7 @@ std::string cell(double sort_by, const std::string& text) {
 }
 
 std::string sizes(const report& r, const tensor_report& total) {
-    const std::uint64_t before = total.bytes_in + r.kept_bytes(), after = total.bytes_out + r.kept_bytes();
+    const std::uint64_t before = total.bytes_in + r.kept_bytes_in(), after = total.bytes_out + r.kept_bytes();
     const double most = static_cast<double>(std::max({before, after, std::uint64_t{1}}));
     const auto line = [&](const char* what, const char* kind, std::uint64_t bytes) {
         return std::string("<span class=\"soft\">") + what + "</span><i class=\"" + kind +

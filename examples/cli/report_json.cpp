@@ -22,6 +22,9 @@ void add_errors(json::value& to, const tersor::error_figures& errors) {
 json::value to_json(const tensor_report& t) {
     json::value result;
     result["name"] = t.name;
+    if (!t.stored_as.empty() && t.stored_as != t.name) {
+        result["stored_as"] = t.stored_as;
+    }
     result["shape"] = to_array(t.shape);
     result["spec"] = t.spec;
     result["bits_per_weight"] = t.bits_per_weight();

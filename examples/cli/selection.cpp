@@ -45,8 +45,17 @@ selection::selection(const quantize_arguments& arguments) : to_(parse_spec(argum
     }
 }
 
-std::optional<spec> selection::choose(const std::string& name, const std::vector<std::int64_t>& shape,
-                                      tersor::safetensors_dtype dtype) {
+bool selection::is_candidate(const std::string& name, const std::string& gguf_name,
+                             const std::vector<std::int64_t>& shape) const {
+    // a recipe has a type for embeddings and the head, too
+    if (to_.recipe() != nullptr) {
+        return tersor::recipe_applies(gguf_name.empty() ? name : gguf_name, shape);
+    }
+    return shape.size() == 2 && (all_ || !is_embedding_or_head(name));
+}
+
+std::optional<spec> selection::choose(const std::string& name, const std::string& gguf_name,
+                                      const std::vector<std::int64_t>& shape, tersor::safetensors_dtype dtype) {
     const bool is_empty = std::ranges::find(shape, 0) != shape.end();
     if (!tersor::is_float(dtype) || is_empty) {
         return {};
@@ -54,17 +63,16 @@ std::optional<spec> selection::choose(const std::string& name, const std::vector
     // every pattern is asked, so that one behind another is not said to match nothing
     std::optional<spec> chosen;
     for (rule& r : set_) {
-        if ((shape.size() == 2 || r.to->is_plain()) && matches(r, name) && !chosen) {
+        if ((shape.size() == 2 || r.to->is_plain()) && matches(r, name, gguf_name) && !chosen) {
             chosen = r.to;
         }
     }
-    const bool is_candidate = shape.size() == 2 && (all_ || !is_embedding_or_head(name));
-    if (!chosen && is_candidate) {
+    if (!chosen && is_candidate(name, gguf_name, shape)) {
         chosen = to_;
     }
     bool skipped = false;
     for (rule& r : skip_) {
-        skipped = matches(r, name) || skipped;
+        skipped = matches(r, name, gguf_name) || skipped;
     }
     return skipped ? std::optional<spec>() : chosen;
 }
@@ -81,17 +89,24 @@ void selection::check_patterns() const {
     }
 }
 
-bool selection::matches(rule& r, const std::string& name) {
+bool selection::matches(rule& r, const std::string& name, const std::string& gguf_name) {
     // the standard library's matcher recurses along the text, and a file may hold names of any length
     constexpr std::size_t longest = 1000;
-    const bool found = name.size() <= longest && std::regex_search(name, r.expression);
+    const auto is_found = [&r](const std::string& text) {
+        return !text.empty() && text.size() <= longest && std::regex_search(text, r.expression);
+    };
+    const bool found = is_found(name) || is_found(gguf_name);
     r.has_matched = r.has_matched || found;
     return found;
 }
 
 bool is_embedding_or_head(const std::string& name) {
-    constexpr std::array<std::string_view, 5> parts{"embed_tokens", "wte", "lm_head", "token_embd", "output.weight"};
-    return std::ranges::any_of(parts, [&](std::string_view part) { return name.find(part) != std::string::npos; });
+    constexpr std::array<std::string_view, 4> parts{"embed_tokens", "wte", "lm_head", "token_embd"};
+    // but not attn_output.weight
+    const auto output = name.find("output.weight");
+    const bool is_output = output != std::string::npos && (output == 0 || name[output - 1] != '_');
+    return is_output ||
+           std::ranges::any_of(parts, [&](std::string_view part) { return name.find(part) != std::string::npos; });
 }
 
 } // namespace cli

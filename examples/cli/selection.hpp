@@ -21,9 +21,10 @@ public:
     /// Throws usage_error for a SPEC or a pattern that is none.
     explicit selection(const quantize_arguments& arguments);
 
-    /// What a tensor becomes; nothing if it is kept.
-    [[nodiscard]] std::optional<spec> choose(const std::string& name, const std::vector<std::int64_t>& shape,
-                                             tersor::safetensors_dtype dtype);
+    /// What a tensor becomes; nothing if it is kept. `gguf_name` is its name in GGUF files, or empty: patterns are
+    /// asked for both names.
+    [[nodiscard]] std::optional<spec> choose(const std::string& name, const std::string& gguf_name,
+                                             const std::vector<std::int64_t>& shape, tersor::safetensors_dtype dtype);
 
     /// Throws usage_error if a pattern matched no tensor that it could have changed.
     void check_patterns() const;
@@ -36,7 +37,9 @@ private:
         std::optional<spec> to; ///< nothing for --skip
         bool has_matched = false;
     };
-    static bool matches(rule& r, const std::string& name);
+    static bool matches(rule& r, const std::string& name, const std::string& gguf_name);
+    [[nodiscard]] bool is_candidate(const std::string& name, const std::string& gguf_name,
+                                    const std::vector<std::int64_t>& shape) const;
 
     spec to_;
     bool all_;

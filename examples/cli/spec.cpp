@@ -1,11 +1,15 @@
 #include "spec.hpp"
 
+#include "gguf_codec.hpp"
 #include "usage.hpp"
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <initializer_list>
+#include <string>
+#include <vector>
 
 namespace cli {
 
@@ -14,7 +18,7 @@ namespace {
 using tersor::whole_row;
 using tersor::whole_tensor;
 
-constexpr std::array formats{
+constexpr std::array own_formats{
     format_info{"int8", family::absmax, 8, whole_row, "codes -127..127 times a scale"},
     format_info{"int7", family::absmax, 7, whole_row, ""},
     format_info{"int6", family::absmax, 6, 128, ""},
@@ -42,27 +46,67 @@ constexpr std::array formats{
     format_info{"bf16", family::plain, 16, 0, ""},
 };
 
-std::string list_of_formats() {
+constexpr std::string_view mix_ending = "_mix";
+
+// A recipe that is called as a type is the type's name with an ending.
+std::string name_of(const tersor::gguf_recipe& recipe) {
+    const bool is_type = tersor::find_gguf_type(recipe.name) != nullptr;
+    return std::string(recipe.name) + (is_type ? std::string(mix_ending) : "");
+}
+
+// The program's own formats, the block formats of GGUF whose names are not taken, and the recipes. The list never
+// changes, so that pointers into it and the names that it owns stay valid.
+const std::vector<format_info>& known_formats() {
+    static const std::vector<std::string> recipe_names = [] {
+        std::vector<std::string> names;
+        for (const tersor::gguf_recipe& recipe : tersor::gguf_recipes) {
+            names.push_back(name_of(recipe));
+        }
+        return names;
+    }();
+    static const std::vector<format_info> formats = [] {
+        std::vector<format_info> all(own_formats.begin(), own_formats.end());
+        for (const tersor::gguf_type_info& info : tersor::gguf_types) {
+            if (is_gguf_format(info) &&
+                std::ranges::find(own_formats, info.name, &format_info::name) == own_formats.end()) {
+                const auto bits = static_cast<int>(8 * info.block_bytes / info.block_values);
+                all.push_back({info.name, family::gguf, bits, static_cast<tersor::index>(info.block_values), ""});
+            }
+        }
+        for (const std::string& name : recipe_names) {
+            all.push_back({name, family::recipe, 0, 0, ""});
+        }
+        return all;
+    }();
+    return formats;
+}
+
+std::string list_of(std::initializer_list<family> families) {
     std::string text;
-    for (const format_info& f : formats) {
-        text += (text.empty() ? "" : " ") + std::string(f.name);
+    for (const format_info& f : known_formats()) {
+        if (std::ranges::find(families, f.family) != families.end()) {
+            text += (text.empty() ? "" : " ") + std::string(f.name);
+        }
     }
     return text;
 }
 
-bool looks_like_gguf(std::string_view name) {
-    return (name.starts_with("q") || name.starts_with("iq") || name.starts_with("tq")) && name.size() > 2 &&
-           name.find('_') != std::string_view::npos;
-}
-
 const format_info& find_format(std::string_view name, std::string_view whole) {
-    const auto* const found = std::ranges::find(formats, name, &format_info::name);
-    if (found != formats.end()) {
+    const auto& formats = known_formats();
+    if (const auto found = std::ranges::find(formats, name, &format_info::name); found != formats.end()) {
         return *found;
     }
-    throw usage_error((looks_like_gguf(name) ? "the GGUF type '" : "unknown format '") + std::string(name) +
-                      (looks_like_gguf(name) ? "' is not available yet in '" : "' in '") + std::string(whole) +
-                      "'; available: " + list_of_formats());
+    // llama.cpp writes Q4_K_M
+    std::string lower(name);
+    std::ranges::transform(lower, lower.begin(),
+                           [](char c) { return 'A' <= c && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    const auto found = std::ranges::find(formats, lower, &format_info::name);
+    if (found != formats.end() && (found->family == family::gguf || found->family == family::recipe)) {
+        return *found;
+    }
+    throw usage_error("unknown format '" + std::string(name) + "' in '" + std::string(whole) + "'; available: " +
+                      list_of({family::absmax, family::zero_point, family::codebook, family::small_float, family::mx,
+                               family::nvfp4, family::plain, family::gguf, family::recipe}));
 }
 
 tersor::index parse_group(std::string_view text, std::string_view whole) {
@@ -104,6 +148,12 @@ calibrator parse_calibrator(std::string_view text, std::string_view whole) {
                       std::string(whole) + "'; available: max, percentile=P, mse");
 }
 
+// Whether a format fixes how many values share a scale.
+bool has_own_group(const format_info& format) {
+    return format.family == family::mx || format.family == family::nvfp4 || format.family == family::gguf ||
+           format.family == family::recipe;
+}
+
 // A shape that the format fixes, or none.
 void check_group(const spec& s, std::string_view whole) {
     const auto refuse = [&](const std::string& what) { throw usage_error(what + " in '" + std::string(whole) + "'"); };
@@ -113,7 +163,13 @@ void check_group(const spec& s, std::string_view whole) {
         }
         return;
     }
-    const bool is_fixed = s.format->family == family::mx || s.format->family == family::nvfp4;
+    if (s.is_gguf() && s.range != calibrator{}) {
+        refuse("'" + std::string(s.format->name) + "' finds its scales itself (--mode), it takes no calibrator");
+    }
+    if (s.format->family == family::recipe && s.explicit_group) {
+        refuse("'" + std::string(s.format->name) + "' chooses a type for each tensor, it has no groups");
+    }
+    const bool is_fixed = has_own_group(*s.format);
     if (is_fixed && s.group != s.format->group) {
         refuse("'" + std::string(s.format->name) + "' has groups of " + std::to_string(s.format->group) + " values");
     }
@@ -123,16 +179,52 @@ void check_group(const spec& s, std::string_view whole) {
     }
 }
 
+// "  title   words", lines of at most 100 characters.
+std::string wrapped(const std::string& title, const std::string& words) {
+    std::string text, line = "  " + title;
+    line.resize(18, ' ');
+    for (std::size_t from = 0; from < words.size();) {
+        const std::size_t end = std::min(words.find(' ', from), words.size());
+        if (line.size() + end - from > 100) {
+            line.erase(line.find_last_not_of(' ') + 1);
+            text += line + "\n";
+            line.assign(18, ' ');
+        }
+        line += words.substr(from, end - from) + " ";
+        from = end + 1;
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    return text + line + "\n";
+}
+
 } // namespace
 
 std::span<const format_info> all_formats() noexcept {
-    return formats;
+    return known_formats();
+}
+
+bool is_gguf_format(const tersor::gguf_type_info& info) noexcept {
+    return info.is_block_format() && find_gguf_codec(info.type) != nullptr;
+}
+
+const tersor::gguf_type_info* spec::gguf_type() const noexcept {
+    return tersor::find_gguf_type(format->name);
+}
+
+const tersor::gguf_recipe* spec::recipe() const noexcept {
+    if (format->family != family::recipe) {
+        return nullptr;
+    }
+    std::string_view name = format->name;
+    if (name.ends_with(mix_ending)) {
+        name.remove_suffix(mix_ending.size());
+    }
+    return tersor::find_gguf_recipe(name);
 }
 
 std::string spec::text() const {
     std::string result(format->name);
-    const bool has_own_group = format->family == family::mx || format->family == family::nvfp4;
-    if (!is_plain() && !has_own_group) {
+    if (!is_plain() && !has_own_group(*format)) {
         result += group == whole_tensor ? "/tensor" : group == whole_row ? "/row" : "/" + std::to_string(group);
     }
     result += double_quant ? "+dq" : "";
@@ -175,7 +267,7 @@ spec parse_spec(std::string_view text) {
 std::string spec_help() {
     std::string text = "SPEC = FORMAT[/GROUP][+dq][@CALIBRATOR], such as int8/row, uint4/64, nf4/64+dq, int4/32@mse\n\n"
                        "  FORMAT          without /GROUP   what\n";
-    for (const format_info& f : formats) {
+    for (const format_info& f : own_formats) {
         std::string line = "  " + std::string(f.name);
         line.resize(18, ' ');
         line += f.group == whole_row ? "/row" : f.family == family::plain ? "" : "/" + std::to_string(f.group);
@@ -184,7 +276,10 @@ std::string spec_help() {
         line.erase(line.find_last_not_of(' ') + 1);
         text += line + "\n";
     }
-    return text +
+    return text + "\n  For files NAME.gguf:\n" + wrapped("types", list_of({family::gguf})) +
+           "                  also mxfp4 and nvfp4 (there in GGUF's own layout), f32, f16, bf16\n" +
+           wrapped("recipes", list_of({family::recipe})) +
+           "                  a type for each tensor, as llama.cpp chooses it for a file of that name\n"
            "\n"
            "  GROUP           the values that share a scale: tensor, row, or a number of values along a row\n"
            "                  (nf4, fp4, dynamic8: along the whole tensor). A default number of values gives way to\n"

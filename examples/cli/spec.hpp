@@ -4,6 +4,8 @@
 // What a tensor becomes, as the command line spells it: FORMAT[/GROUP][+dq][@CALIBRATOR].
 
 #include "tersor/core/concepts.hpp"
+#include "tersor/io/gguf_types.hpp"
+#include "tersor/io/recipe.hpp"
 
 #include <cstdint>
 #include <span>
@@ -20,7 +22,9 @@ enum class family : std::uint8_t {
     small_float,
     mx,
     nvfp4,
-    plain ///< f32, f16, bf16: values without a scale
+    plain, ///< f32, f16, bf16: values without a scale
+    gguf,  ///< a block format of GGUF files
+    recipe ///< one of them for each tensor, as llama.cpp chooses
 };
 
 /// One number format that the program knows.
@@ -52,6 +56,14 @@ struct spec {
     calibrator range;
 
     [[nodiscard]] bool is_plain() const noexcept { return format->family == family::plain; }
+    /// Whether only a GGUF file can hold it.
+    [[nodiscard]] bool is_gguf() const noexcept {
+        return format->family == family::gguf || format->family == family::recipe;
+    }
+    /// The tensor type of that name in GGUF files, or null.
+    [[nodiscard]] const tersor::gguf_type_info* gguf_type() const noexcept;
+    /// The recipe, or null.
+    [[nodiscard]] const tersor::gguf_recipe* recipe() const noexcept;
     /// The spec in its shortest spelling that names the group.
     [[nodiscard]] std::string text() const;
     friend bool operator==(const spec&, const spec&) = default;
@@ -59,6 +71,9 @@ struct spec {
 
 /// Reads a SPEC; throws usage_error, saying what is available.
 [[nodiscard]] spec parse_spec(std::string_view text);
+
+/// Whether GGUF files of a type are written: it is a block format that the program quantizes to.
+[[nodiscard]] bool is_gguf_format(const tersor::gguf_type_info& info) noexcept;
 
 /// The part of the help that explains SPEC.
 [[nodiscard]] std::string spec_help();

@@ -1,5 +1,7 @@
 #include "text.hpp"
 
+#include "tersor/io/json_text.hpp"
+
 #include <array>
 #include <cmath>
 #include <cstdio>
@@ -66,6 +68,17 @@ std::string printable(const std::string& text) {
     std::string result = text;
     for (char& c : result) {
         c = static_cast<unsigned char>(c) < 0x20 || c == 0x7F ? '?' : c;
+    }
+    return result;
+}
+
+std::string valid_utf8(std::string_view text) {
+    std::string result;
+    while (!text.empty()) {
+        const bool is_ascii = static_cast<unsigned char>(text.front()) < 0x80;
+        const std::size_t length = is_ascii ? 1 : tersor::json::detail::utf8_length(text.substr(0, 4));
+        result += length == 0 ? std::string_view("?") : text.substr(0, length);
+        text.remove_prefix(length == 0 ? 1 : length);
     }
     return result;
 }

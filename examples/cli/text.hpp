@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace cli {
 
@@ -29,6 +30,9 @@ namespace cli {
 
 /// A text with control characters replaced, so that a name from a file cannot steer the terminal.
 [[nodiscard]] std::string printable(const std::string& text);
+
+/// A text with the bytes that are no UTF-8 replaced by '?', for JSON.
+[[nodiscard]] std::string valid_utf8(std::string_view text);
 
 /// "1 tensor", "2 tensors".
 [[nodiscard]] std::string count_text(std::uint64_t number, const char* noun);

@@ -49,7 +49,6 @@ TEST_F(Usage, WrongCommandLinesHaveStatusTwo) {
         {"quantize", model, "-o", out, "--to", "int8", "--set", "q_proj"},
         {"quantize", model, "-o", out, "--to", "int8", "--set", "q_proj=int9"},
         {"quantize", model, "-o", folder / "out.gguf", "--to", "int8"},
-        {"quantize", folder / "model.gguf", "-o", out, "--to", "int8"},
         {"dequantize", model},
         {"dequantize", model, "-o", folder / "out"},
         {"dequantize", model, "-o", out, "--dtype", "f8"},
@@ -68,9 +67,9 @@ TEST_F(Usage, WrongCommandLinesHaveStatusTwo) {
 }
 
 TEST_F(Usage, WhatComesLaterSaysWhatIsAvailable) {
-    EXPECT_TRUE(quantize({"--to", "q4_k"}).says("not available yet"));
     EXPECT_TRUE(quantize({"--to", "int4", "--solver", "gptq"}).says("available: rtn"));
-    EXPECT_TRUE(quantize({"--to", "int4", "--layout", "awq"}).says("available: bitsandbytes, compressed-tensors"));
+    EXPECT_TRUE(
+        quantize({"--to", "int4", "--layout", "awq"}).says("available: bitsandbytes, compressed-tensors, gguf"));
     EXPECT_TRUE(quantize({"--to", "int4", "--calibration", model}).says("--calibration is not available yet"));
     EXPECT_TRUE(run({"perplexity", model}).says("available: quantize, dequantize, inspect, compare"));
     EXPECT_TRUE(quantize({"--to", "int4", "--solver", "rtn", "--dry-run"}).ok());
