@@ -77,8 +77,9 @@ inline void signed_extremes(const float* x, std::size_t count, float* extremes) 
     for (std::size_t b = 0; b < count; ++b, x += Size) {
         vf high = splat(0.0f), low = splat(0.0f);
         for (std::size_t i = 0; i < Size; i += lanes) {
-            high = max(high, load(x + i));
-            low = max(low, splat(0.0f) - load(x + i));
+            // Of two zeros the second operand is taken: no negative one comes in.
+            high = max(load(x + i), high);
+            low = max(splat(0.0f) - load(x + i), low);
         }
         std::int32_t found[4];
         reduce_max(found, bits(high), bits(low), bits(high), bits(low));
