@@ -16,6 +16,10 @@
 
 #define TERSOR_KERNELS "tersor/quantizers/gguf/k_affine_reference-inl.hpp"
 #include "tersor/simd/for_each_isa.hpp"
+#define TERSOR_KERNELS "tersor/quantizers/gguf/k_affine_models-inl.hpp"
+#include "tersor/simd/for_each_isa.hpp"
+#define TERSOR_KERNELS "tersor/quantizers/gguf/k_affine_header-inl.hpp"
+#include "tersor/simd/for_each_isa.hpp"
 #define TERSOR_KERNELS "tersor/quantizers/gguf/k_affine_best-inl.hpp"
 #include "tersor/simd/for_each_isa.hpp"
 
@@ -35,11 +39,7 @@ void encode_k_affine(std::span<const float> values, std::span<const float> impor
         if (weighted) {
             TERSOR_DISPATCH(gguf::fill_panel(importance.data() + first * k_values, count, k_values, tile.importance));
         }
-        if (mode == quantize_mode::best) {
-            TERSOR_DISPATCH(gguf::quantize_as_best(Type::shape, weighted, count, tile));
-        } else {
-            TERSOR_DISPATCH(gguf::quantize_as_reference(Type::shape, weighted, count, tile));
-        }
+        TERSOR_DISPATCH(gguf::quantize_tile(Type::shape, mode, weighted, count, tile));
         for (std::size_t g = 0; g < count; ++g) {
             std::uint8_t codes[k_values], scales[16], minima[16];
             for (std::size_t i = 0; i < k_values; ++i) {
