@@ -52,11 +52,12 @@ struct mxfp4 {
     static void encode_blocks(std::span<const float> values, std::span<const float> importance, quantize_mode mode,
                               block* out) noexcept {
         const std::size_t count = values.size() / 32;
-        if (mode == quantize_mode::best) {
-            const float* const weights = importance.empty() ? nullptr : importance.data();
-            TERSOR_DISPATCH(gguf::encode_mxfp4_best(values.data(), weights, count, out));
-        } else {
+        if (mode != quantize_mode::best) {
             TERSOR_DISPATCH(gguf::encode_mxfp4(values.data(), count, out));
+        } else if (importance.empty()) {
+            TERSOR_DISPATCH(gguf::encode_mxfp4_best<false>(values.data(), nullptr, count, out));
+        } else {
+            TERSOR_DISPATCH(gguf::encode_mxfp4_best<true>(values.data(), importance.data(), count, out));
         }
     }
 
