@@ -52,6 +52,7 @@ inline vf half_of_e8m0_lanes(vi e) noexcept {
 struct mxfp4_scales {
     static constexpr std::size_t size = 32;
     static constexpr int lowest = -1, lowest_weighted = -11, highest = 1;
+    static constexpr std::int32_t subnormal = 0;
     /// The byte that maps the largest magnitude to 4 .. 8 scales. At most 252: beyond, a level would overflow.
     static vi first(vf largest) noexcept { return shr<23>(bits(largest)) - splat(std::int32_t{2}); }
     static vi inside(vi e) noexcept { return max(min(e, splat(std::int32_t{252})), splat(std::int32_t{0})); }
@@ -60,6 +61,7 @@ struct mxfp4_scales {
 struct nvfp4_scales {
     static constexpr std::size_t size = 16;
     static constexpr int lowest = -4, lowest_weighted = -34, highest = 8;
+    static constexpr std::int32_t subnormal = 8; ///< scale bytes below are
     /// The byte that maps the largest magnitude to about 6 scales.
     static vi first(vf largest) noexcept {
         const vf wanted = min(largest / splat(6.0f), splat(448.0f));
@@ -99,15 +101,25 @@ void choose_fp4(float* x, const float* importance, std::size_t groups, std::int3
         };
         vi chosen = candidate(Scales::highest);
         vf error = errors(chosen, chosen).first;
+        const auto keep = [&](vi byte, vm better, vf e) {
+            chosen = select(better, byte, chosen);
+            error = select(better, e, error);
+        };
         for (int k = lowest; k < Scales::highest; k += 2) {
             const vi a = candidate(k), b = candidate(k + 1);
             const fp4_errors e = errors(a, b);
-            const vm first_better = error > e.first;
-            chosen = select(first_better, a, chosen);
-            error = select(first_better, e.first, error);
-            const vm second_better = error > e.second;
-            chosen = select(second_better, b, chosen);
-            error = select(second_better, e.second, error);
+            keep(a, error > e.first, e.first);
+            keep(b, error > e.second, e.second);
+        }
+        if constexpr (Scales::subnormal != 0) {
+            // Subnormal scales are few and far apart: all that can matter are tried.
+            const vm few = splat(Scales::subnormal) > first;
+            for (std::int32_t c = 1; any(few) && c < 4 * Scales::subnormal; c += 2) {
+                const vi a = splat(c), b = splat(c + 1);
+                const fp4_errors e = errors(a, b);
+                keep(a, few & (error > e.first), e.first);
+                keep(b, few & (error > e.second), e.second);
+            }
         }
         chosen = select(load(largest + l) > splat(0.0f), chosen, splat(std::int32_t{0}));
         store(bytes + l, chosen);
