@@ -7,6 +7,7 @@
 #include "tersor/core/concepts.hpp"
 #include "tersor/core/exact.hpp"
 #include "tersor/formats/half.hpp"
+#include "tersor/quantizers/gguf/affine_models.hpp"
 #include "tersor/quantizers/gguf/affine_search.hpp"
 #include "tersor/quantizers/gguf/panel.hpp"
 
@@ -71,33 +72,48 @@ inline void pack_fifth_bits(const std::uint8_t* codes, std::uint8_t* qh) noexcep
 
 #define TERSOR_KERNELS "tersor/quantizers/gguf/block_affine-inl.hpp"
 #include "tersor/simd/for_each_isa.hpp"
+#define TERSOR_KERNELS "tersor/quantizers/gguf/block_affine_best-inl.hpp"
+#include "tersor/simd/for_each_isa.hpp"
 
 namespace tersor::inline v0::gguf::detail {
 
-/// Quantizes whole blocks with importance or without; `Type::assemble` puts the bytes where they belong.
+/// Quantizes whole blocks; `Type::write` puts the bytes where they belong.
 template <class Type>
-void encode_block_affine(std::span<const float> values, std::span<const float> importance, quantize_mode,
+void encode_block_affine(std::span<const float> values, std::span<const float> importance, quantize_mode mode,
                          typename Type::block* out) {
     const std::size_t blocks = values.size() / block_values;
-    if (importance.empty()) {
+    const bool weighted = !importance.empty();
+    if (mode == quantize_mode::reference && !weighted) {
         TERSOR_DISPATCH(gguf::encode_in_one_pass<Type>(values.data(), blocks, out));
         return;
     }
     constexpr std::size_t width = 16;
-    const float sigma2 = TERSOR_DISPATCH(gguf::mean_square(values.data(), values.size()));
+    const float sigma2 = weighted ? TERSOR_DISPATCH(gguf::mean_square(values.data(), values.size())) : 0.0f;
     for (std::size_t first = 0; first < blocks; first += width) {
         float x[block_values * width], weights[block_values * width], levels[block_values * width];
-        float scale[width], minimum[width];
+        std::uint16_t d[width], m[width];
         const std::size_t count = blocks - first < width ? blocks - first : width;
         TERSOR_DISPATCH(gguf::fill_panel(values.data() + first * block_values, count, block_values, x));
-        TERSOR_DISPATCH(gguf::fill_panel(importance.data() + first * block_values, count, block_values, weights));
-        TERSOR_DISPATCH(gguf::fit_as_reference(x, weights, sigma2, count, Type::top, levels, scale, minimum));
+        if (weighted) {
+            TERSOR_DISPATCH(gguf::fill_panel(importance.data() + first * block_values, count, block_values, weights));
+        }
+        if (mode == quantize_mode::reference) {
+            float scale[width], minimum[width];
+            TERSOR_DISPATCH(gguf::fit_as_reference(x, weights, sigma2, count, Type::top, levels, scale, minimum));
+            for (std::size_t g = 0; g < count; ++g) {
+                d[g] = fp16::encode(scale[g]);
+                m[g] = fp16::encode(-minimum[g]);
+            }
+        } else {
+            const float* const given = weighted ? weights : nullptr;
+            TERSOR_DISPATCH(gguf::fit_by_error(x, given, mode, sigma2, count, Type::top, levels, d, m));
+        }
         for (std::size_t g = 0; g < count; ++g) {
             std::uint8_t codes[block_values];
             for (std::size_t i = 0; i < block_values; ++i) {
                 codes[i] = static_cast<std::uint8_t>(levels[i * width + g]);
             }
-            out[first + g] = Type::assemble({fp16::encode(scale[g]), fp16::encode(-minimum[g])}, codes);
+            Type::write(d[g], m[g], codes, out[first + g]);
         }
     }
 }

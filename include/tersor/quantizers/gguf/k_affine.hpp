@@ -6,6 +6,7 @@
 
 #include "tersor/core/concepts.hpp"
 #include "tersor/formats/half.hpp"
+#include "tersor/quantizers/gguf/affine_models.hpp"
 #include "tersor/quantizers/gguf/affine_search.hpp"
 #include "tersor/quantizers/gguf/k_affine_parameters.hpp"
 #include "tersor/quantizers/gguf/k_affine_tile.hpp"
@@ -15,8 +16,6 @@
 #include <span>
 
 #define TERSOR_KERNELS "tersor/quantizers/gguf/k_affine_reference-inl.hpp"
-#include "tersor/simd/for_each_isa.hpp"
-#define TERSOR_KERNELS "tersor/quantizers/gguf/k_affine_models-inl.hpp"
 #include "tersor/simd/for_each_isa.hpp"
 #define TERSOR_KERNELS "tersor/quantizers/gguf/k_affine_header-inl.hpp"
 #include "tersor/simd/for_each_isa.hpp"

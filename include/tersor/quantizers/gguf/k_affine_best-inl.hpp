@@ -28,16 +28,10 @@ inline vf store_nearest_levels(const k_affine_search& search, vf d, vf dmin, con
     return error;
 }
 
-/// The power of two that brings the largest of |x| to 1..2, for lanes that have one; 2^-126..2^60.
-inline vf power_for(vf largest) noexcept {
-    const vi exponent = splat(254) - shr<23>(bits(largest));
-    return as_float(shl<23>(min(max(exponent, splat(1)), splat(127 + 60))));
-}
-
 /// The best header for the `lanes` super-blocks from lane `at`; with `compared` the one that is in the tile, with steps
 /// d and dmin, if that is better.
 template <bool Weighted>
-inline void improve(const ::tersor::gguf::detail::k_affine_shape& shape, const k_affine_effort& effort, bool compared,
+inline void improve(const ::tersor::gguf::detail::k_affine_shape& shape, const affine_effort& effort, bool compared,
                     std::size_t at, ::tersor::gguf::detail::k_affine_tile& tile, float* d, float* dmin) noexcept {
     constexpr std::size_t values = ::tersor::gguf::detail::k_values;
     const vf zero = splat(0.0f);
@@ -85,7 +79,7 @@ inline void improve(const ::tersor::gguf::detail::k_affine_shape& shape, const k
 /// Quantizes the first `count` super-blocks of a tile with the least squared error that the search finds; Compared: or
 /// as the reference rules do, whichever is better.
 template <bool Compared>
-inline void quantize_by_error(const ::tersor::gguf::detail::k_affine_shape& shape, const k_affine_effort& effort,
+inline void quantize_by_error(const ::tersor::gguf::detail::k_affine_shape& shape, const affine_effort& effort,
                               bool weighted, std::size_t count, ::tersor::gguf::detail::k_affine_tile& tile) noexcept {
     float d[panel_width] = {}, dmin[panel_width] = {};
     if constexpr (Compared) {
@@ -107,6 +101,8 @@ inline void quantize_by_error(const ::tersor::gguf::detail::k_affine_shape& shap
         tile.dmin[g] = fp16::encode(dmin[g]);
     }
 }
+
+inline constexpr affine_effort best_effort{12, 6, 5, 12, 2}, fast_effort{6, 3, 2, 4, 1};
 
 /// Quantizes the first `count` super-blocks of a tile.
 inline void quantize_tile(const ::tersor::gguf::detail::k_affine_shape& shape, quantize_mode mode, bool weighted,

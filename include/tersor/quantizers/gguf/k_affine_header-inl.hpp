@@ -1,20 +1,11 @@
 // The header of least squared error for super-blocks of q2_k, q4_k and q5_k; compiled once per instruction set.
 //
-// The steps d and dmin are chosen from a mesh by what the models of the groups (k_affine_models-inl.hpp) say of the
+// The steps d and dmin are chosen from a mesh by what the models of the groups (affine_models-inl.hpp) say of the
 // nearest integers. Around the integers so found the true error is taken for every pair within a window, which is
 // oblique: a larger scale takes the minimum with it, so that the mean level stays. Then the steps are fitted by least
 // squares to the levels, and the windows are searched again.
 
 namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf {
-
-/// The nearest half of v >= 0, at most 65504.
-inline vf nearest_half(vf v) noexcept {
-    const vi b = bits(v);
-    const vi rounded = (b + splat(0x0FFF) + (shr<13>(b) & splat(1))) & splat(~0x1FFF);
-    // Below 2^-14 halves are the multiples of 2^-24, as are the floats around 0.75.
-    const vf small = (v + splat(0.75f)) - splat(0.75f);
-    return min(select(splat(0x1p-14f) > v, small, as_float(rounded)), splat(65504.0f));
-}
 
 /// How many values of each step can be tried.
 inline constexpr int most_steps = 12;
@@ -156,7 +147,7 @@ inline vf nearest_minimum(vf wanted, vf per_dmin, vf header_top) noexcept {
 }
 
 /// The pair of steps for which the models promise the least error.
-inline void choose_steps(const k_affine_search& search, const affine_models* models, const k_affine_effort& effort,
+inline void choose_steps(const k_affine_search& search, const affine_models* models, const affine_effort& effort,
                          k_affine_header& header) noexcept {
     const vf zero = splat(0.0f), one = splat(1.0f);
     vf most = zero, most_minimum = zero, least = splat(3e38f);
@@ -204,7 +195,7 @@ inline void choose_steps(const k_affine_search& search, const affine_models* mod
 }
 
 /// The integers of least promised error for given steps; returns the mean level that goes with them.
-inline vf choose_integers(const k_affine_search& search, const affine_models& models, const k_affine_effort& effort,
+inline vf choose_integers(const k_affine_search& search, const affine_models& models, const affine_effort& effort,
                           std::size_t j, k_affine_header& header) noexcept {
     const vf zero = splat(0.0f);
     const vf per_dmin = select(header.dmin > zero, splat(1.0f) / header.dmin, zero);
@@ -224,14 +215,14 @@ inline vf choose_integers(const k_affine_search& search, const affine_models& mo
 
 /// The best header that the search finds.
 template <bool Weighted>
-inline k_affine_header search_header(const k_affine_search& search, const k_affine_effort& effort) noexcept {
+inline k_affine_header search_header(const k_affine_search& search, const affine_effort& effort) noexcept {
     const vf zero = splat(0.0f), one = splat(1.0f);
     const std::size_t groups = search.shape.groups, n = search.shape.size;
     affine_models models[16];
     vf mean_level[16];
     for (std::size_t j = 0; j < groups; ++j) {
         const std::size_t first = j * n * panel_width;
-        models[j] = find_models<Weighted>(search.x + first, search.w + first, n, search.top, effort);
+        models[j] = find_models<Weighted, false>(search.x + first, search.w + first, n, search.top, effort);
     }
     k_affine_header best;
     choose_steps(search, models, effort, best);

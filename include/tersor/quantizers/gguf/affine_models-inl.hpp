@@ -1,4 +1,4 @@
-// What levels a group of q2_k, q4_k or q5_k could have, in panels; compiled once per instruction set.
+// What levels a group with a scale and a minimum could have, in panels; compiled once per instruction set.
 //
 // The error of a group, every value at its nearest level, has many local minima as a function of scale and minimum:
 // where the grid of levels happens to meet the values. For fixed levels it is a quadratic form, whose least squares
@@ -7,30 +7,50 @@
 
 namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf {
 
+/// The nearest half of v >= 0, at most 65504.
+inline vf nearest_half(vf v) noexcept {
+    const vi b = bits(v);
+    const vi rounded = (b + splat(0x0FFF) + (shr<13>(b) & splat(1))) & splat(~0x1FFF);
+    // Below 2^-14 halves are the multiples of 2^-24, as are the floats around 0.75.
+    const vf small = (v + splat(0.75f)) - splat(0.75f);
+    return min(select(splat(0x1p-14f) > v, small, as_float(rounded)), splat(65504.0f));
+}
+
+/// The same for any sign.
+inline vf nearest_signed_half(vf v) noexcept {
+    const vi sign = bits(v) & splat(std::int32_t(-2147483647 - 1));
+    return as_float(bits(nearest_half(abs(v))) | sign);
+}
+
+/// The power of two that brings the largest of |x| to 1..2, for lanes that have one; 2^-126..2^60.
+inline vf power_for(vf largest) noexcept {
+    const vi exponent = splat(254) - shr<23>(bits(largest));
+    return as_float(shl<23>(min(max(exponent, splat(1)), splat(127 + 60))));
+}
+
 /// How many models of a group can be kept.
 inline constexpr int most_models = 5;
 
 /// How much is tried: the mesh of scales and offsets, the models kept of it, the values of either step, and how often
 /// steps are fitted and windows searched again.
-struct k_affine_effort {
+struct affine_effort {
     int scales, offsets, models, steps, rounds;
 };
-
-inline constexpr k_affine_effort best_effort{12, 6, 5, 12, 2}, fast_effort{6, 3, 2, 4, 1};
 
 /// Levels of a group as least squares sees them. With scale s and minimum m the error is
 /// error + curvature (s - scale)^2 + W (m - minimum - code (s - scale))^2, W being the sum of the weights.
 struct affine_model {
     vf error, scale, minimum, code, curvature;
-    vf rank;     ///< the least error with a minimum of at least 0
+    vf rank;     ///< the least error with a minimum that can be had
     vf feasible; ///< the scale that has it
     affine_model() noexcept
         : error(splat(0.0f)), scale(error), minimum(error), code(error), curvature(error), rank(splat(3e38f)),
           feasible(error) {}
 };
 
-/// A group about its mean, and the sums that do not depend on levels. Without weights (Weighted false) each is 1.
-template <bool Weighted>
+/// A group about its mean, and the sums that do not depend on levels. Without weights (Weighted false) each is 1. The
+/// minimum is at least 0, with Free any number.
+template <bool Weighted, bool Free>
 struct centered_group {
     std::size_t count;
     const float* w;
@@ -38,8 +58,8 @@ struct centered_group {
     vf x[32];
 
     centered_group(const float* values, const float* weights, std::size_t n, vf largest_level) noexcept
-        : count(n), w(weights), top(largest_level), mean(splat(0.0f)), lo(mean), hi(load(values)), weight(mean),
-          per_weight(mean), squares(mean), rest(mean) {
+        : count(n), w(weights), top(largest_level), mean(splat(0.0f)), lo(Free ? load(values) : mean), hi(load(values)),
+          weight(mean), per_weight(mean), squares(mean), rest(mean) {
         const vf zero = splat(0.0f);
         for (std::size_t i = 0; i < count; ++i) {
             const vf value = load(values + i * panel_width);
@@ -82,7 +102,7 @@ struct centered_group {
         m.scale = select(some, moment / spread, scale);
         m.minimum = m.code * m.scale - mean - rest * per_weight;
         m.error = squares - m.scale * moment;
-        const vf lacking = max(zero - m.minimum, zero), per_level = select(ll > zero, one / ll, zero);
+        const vf lacking = Free ? zero : max(zero - m.minimum, zero), per_level = select(ll > zero, one / ll, zero);
         m.rank = m.error + lacking * lacking * weight * select(ll > zero, m.curvature * per_level, one);
         m.feasible = m.scale + lacking * l * per_level;
         return m;
@@ -134,11 +154,11 @@ struct affine_candidates {
 };
 
 /// The best models of a group of n values: x[i * panel_width + lane], w likewise if Weighted.
-template <bool Weighted>
+template <bool Weighted, bool Free>
 inline affine_models find_models(const float* x, const float* w, std::size_t n, vf top,
-                                 const k_affine_effort& effort) noexcept {
+                                 const affine_effort& effort) noexcept {
     const vf zero = splat(0.0f), one = splat(1.0f);
-    const centered_group<Weighted> group(x, w, n, top);
+    const centered_group<Weighted, Free> group(x, w, n, top);
     const vf range = group.hi - group.lo;
     affine_candidates candidates(effort.models);
     float phase = 0.0f;
@@ -159,7 +179,8 @@ inline affine_models find_models(const float* x, const float* w, std::size_t n, 
     models.weight = group.weight;
     for (int k = 0; k < effort.models; ++k) {
         const vf scale = candidates.scale[k], inverse = select(scale > zero, one / scale, zero);
-        models.of[k] = group.model(scale, inverse, (group.mean + max(candidates.minimum[k], zero)) * inverse);
+        const vf minimum = Free ? candidates.minimum[k] : max(candidates.minimum[k], zero);
+        models.of[k] = group.model(scale, inverse, (group.mean + minimum) * inverse);
     }
     return models;
 }
