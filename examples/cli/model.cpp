@@ -122,9 +122,10 @@ void model::list_gguf(naming names) {
                 }
             } else {
                 w.name = llama::hugging_face_name(*place);
-                w.heads = place->role == llama::tensor_role::query ? heads->query
-                          : place->role == llama::tensor_role::key ? heads->key
-                                                                   : 0;
+                w.heads = w.shape.empty()                            ? 0
+                          : place->role == llama::tensor_role::query ? heads->query
+                          : place->role == llama::tensor_role::key   ? heads->key
+                                                                     : 0;
             }
         }
         weights_.push_back(std::move(w));

@@ -47,7 +47,9 @@ protected:
     [[nodiscard]] std::string changed_demo(const std::string& name, const tersor::json::value& value) const {
         const std::string to = folder / "changed";
         std::filesystem::create_directories(to);
-        std::filesystem::copy(demo, to, std::filesystem::copy_options::overwrite_existing);
+        constexpr auto all =
+            std::filesystem::copy_options::recursive | std::filesystem::copy_options::overwrite_existing;
+        std::filesystem::copy(demo, to, all);
         tersor::json::value config = read_json(demo + "/config.json");
         config[name] = value;
         static_cast<void>(folder.write("changed/config.json", tersor::json::write(config)));

@@ -152,6 +152,43 @@ TEST_F(Gguf, ARecipeChoosesForEachTensor) {
     EXPECT_EQ(types().at("output.weight"), "bf16");
 }
 
+TEST_F(Gguf, TiedEmbeddingsTakeThePlaceOfTheHead) {
+    const std::string tied = changed_demo("tie_word_embeddings", true);
+    const auto model = tersor::quantized_model::open(demo);
+    std::vector<made_tensor> tensors;
+    for (const tersor::model_weight& weight : model.weights()) {
+        if (weight.name != "lm_head.weight") {
+            tensors.push_back({weight.name, weight.shape, model.read(weight)});
+        }
+    }
+    tersor::safetensors_model_options options;
+    options.existing = tersor::existing_target::overwrite;
+    make_model(tied + "/model.safetensors", tensors, options);
+    ASSERT_TRUE(quantize(tied, "q4_k_m", {"--mode", "fast"}).ok());
+    EXPECT_EQ(types().at("token_embd.weight"), "q6_k");
+    EXPECT_FALSE(types().contains("output.weight"));
+}
+
+TEST_F(Gguf, ScaledRotaryFrequenciesAreATensor) {
+    const std::string scaled =
+        changed_demo("rope_scaling", tersor::json::object{{"rope_type", "llama3"},
+                                                          {"factor", 8.0},
+                                                          {"low_freq_factor", 1.0},
+                                                          {"high_freq_factor", 4.0},
+                                                          {"original_max_position_embeddings", 64}});
+    ASSERT_TRUE(quantize(scaled, "q8_0").ok());
+    const std::vector<float> factors = read_floats(gguf_file::open(out).tensor("rope_freqs.weight"));
+    ASSERT_EQ(factors.size(), 32u);
+    EXPECT_EQ(factors.front(), 1.0f);
+    EXPECT_EQ(factors.back(), 8.0f);
+    ASSERT_TRUE(run({"dequantize", out, "-o", folder / "back.safetensors"}).ok());
+    EXPECT_EQ(tersor::quantized_model::open(folder / "back.safetensors").weights().size(), 30u);
+    const std::string linear = changed_demo("rope_scaling", tersor::json::object{{"type", "linear"}, {"factor", 4.0}});
+    ASSERT_TRUE(quantize(linear, "q8_0").ok());
+    EXPECT_EQ(gguf_file::open(out).get<std::string>("llama.rope.scaling.type"), "linear");
+    EXPECT_EQ(gguf_file::open(out).get<float>("llama.rope.scaling.factor"), 4.0f);
+}
+
 TEST_F(Gguf, ARecipeAvoidsRowsThatDoNotFit) {
     make_model(folder / "m.safetensors", {{"blk.0.attn_q.weight", {4, 96}, some_values(384, 1)},
                                           {"blk.0.attn_k.weight", {4, 100}, some_values(400, 2)},
