@@ -45,9 +45,7 @@ public:
             return out_.append(t.name, t.values);
         }
         progress_.start(t.source->name, t.source->bytes);
-        if (t.is_copy()) {
-            copy_bytes(*t.source, [&](std::span<const std::byte> bytes) { out_.append(t.name, bytes); });
-        } else if (!t.source->is_readable) { // integers
+        if (t.is_copy() || !t.source->is_readable) { // what is not readable is integers
             copy_bytes(*t.source, [&](std::span<const std::byte> bytes) { out_.append(t.name, bytes); });
         } else {
             encode(t, entry);
@@ -65,6 +63,7 @@ private:
     void encode(const planned_gguf_tensor& t, tensor_report* entry) {
         values_.resize(static_cast<std::size_t>(t.source->elements()));
         from_.read(*t.source, values_, workers_.run());
+        release_pages(*t.source);
         if (t.is_chosen) {
             require_finite(t.source->name, t.shape, values_);
         }

@@ -75,10 +75,10 @@ void add_quantize(CLI::App& app, cli::quantize_arguments& arguments, std::functi
         ->take_all();
     command.add_flag("--all", arguments.all, "quantize token embeddings and the output head too");
     command
-        .add_option(
-            "--mode", arguments.mode,
-            "best (default), fast, or reference: bytes as the peer writes them (GGUF types: as ggml; dynamic8 and "
-            "+dq: as bitsandbytes on a CPU)")
+        .add_option("--mode", arguments.mode,
+                    "best (default): the least error that a thorough search finds; fast: the peer's own accuracy or "
+                    "better, quickly; reference: bytes as the peer writes them (GGUF types: as ggml; dynamic8 and +dq: "
+                    "as bitsandbytes on a CPU)")
         ->type_name("NAME");
     command
         .add_option("--importance", arguments.importance,

@@ -270,7 +270,7 @@ std::string spec_help() {
     for (const format_info& f : own_formats) {
         std::string line = "  " + std::string(f.name);
         line.resize(18, ' ');
-        line += f.group == whole_row ? "/row" : f.family == family::plain ? "" : "/" + std::to_string(f.group);
+        line += f.family == family::plain ? "" : f.group == whole_row ? "/row" : "/" + std::to_string(f.group);
         line.resize(35, ' ');
         line += f.what;
         line.erase(line.find_last_not_of(' ') + 1);
@@ -279,7 +279,8 @@ std::string spec_help() {
     return text + "\n  For files NAME.gguf:\n" + wrapped("types", list_of({family::gguf})) +
            "                  also mxfp4 and nvfp4 (there in GGUF's own layout), f32, f16, bf16\n" +
            wrapped("recipes", list_of({family::recipe})) +
-           "                  a type for each tensor, as llama.cpp chooses it for a file of that name\n"
+           "                  a type for each tensor, embeddings and the head too, as llama.cpp chooses it for a\n"
+           "                  file of that name (_mix where the name alone is a type)\n"
            "\n"
            "  GROUP           the values that share a scale: tensor, row, or a number of values along a row\n"
            "                  (nf4, fp4, dynamic8: along the whole tensor). A default number of values gives way to\n"
