@@ -1,10 +1,11 @@
 // The thorough search of the grid types with signs; compiled once per instruction set.
 //
-// Given the stored d, the groups are independent, and each is solved exactly within a window of eight of its sixteen
-// scales around the one that its last solution asks for: for every scale and vector the point of least weighted squared
-// error among all, signs with an even number of negative ones included. d starts from the reference and moves to where
-// the sum of the groups' parabolas, each at its best stored scale, is least; every d is tried as the half that is
-// stored. What is kept is the least error of decoded values, summed in double: never more than that of the reference.
+// Given the stored d, the groups are independent, and each is solved exactly within a window of eight, later four, of
+// its sixteen scales around the one that its last solution asks for: for every scale and vector the point of least
+// weighted squared error among all, signs with an even number of negative ones included. d starts from the reference
+// and moves to where the sum of the groups' parabolas, each at its best stored scale, is least; every d is tried as the
+// half that is stored. What is kept is the least error of decoded values, summed in double: never more than that of the
+// reference.
 
 namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf {
 
@@ -13,17 +14,17 @@ template <class Rules>
 struct grid_problem {
     static constexpr std::size_t groups = detail::grid_block / Rules::group;
     static constexpr std::size_t vectors = detail::grid_block / Rules::positions;
-    static constexpr std::size_t window = 8;
+    static constexpr std::size_t window = 8; // how many scales may be tried
     alignas(64) float x[detail::grid_block];
     alignas(64) float w[detail::grid_block];
     std::uint8_t signs[32]; // of the values, eight each
     // Of the last solution: its points and, for each group, sum w x g and sum w g g over the grid's values g.
     std::uint16_t points[vectors];
     float a[groups], b[groups];
-    // Of the windows: their first scales; errors and points without and with a wrong sign.
+    // Of the windows: their first scales; errors and runs of points without and with a wrong sign.
     int first[groups];
     alignas(64) float errors[2][vectors][window];
-    std::uint16_t found[2][vectors][window];
+    std::int8_t runs[2][vectors][window]; // -1: the point of the last solution
 
     [[nodiscard]] bool is_odd(std::size_t eight) const noexcept {
         return Rules::has_parity && (std::popcount(unsigned{signs[eight]}) & 1) != 0;
@@ -37,39 +38,32 @@ inline float scale_factor(float d, int s) noexcept {
     return d * (0.5f + static_cast<float>(s)) * Rules::unit;
 }
 
-/// Searches the windows of the listed vectors, two at a time.
+/// Searches the windows of the listed vectors, `width` scales each, sixteen / width vectors at a time.
 template <class Rules, bool Flip>
-inline void search_windows(const detail::grid_tables& tables, float d, const std::uint8_t* list, std::size_t count,
-                           grid_problem<Rules>& problem) noexcept {
-    constexpr std::size_t window = grid_problem<Rules>::window;
-    grid_searches all;
-    for (std::size_t n = 0; n < count; n += 2) {
-        for (std::size_t half = 0; half < 2; ++half) {
-            const std::size_t v = list[n + half < count ? n + half : n], at = v * Rules::positions;
+inline void search_windows(const detail::grid_tables& tables, float d, std::size_t width, const std::uint8_t* list,
+                           std::size_t count, grid_problem<Rules>& problem) noexcept {
+    detail::grid_searches all;
+    for (std::size_t n = 0; n < count; n += 16 / width) {
+        for (std::size_t at = 0; at < 16; at += width) {
+            const std::size_t v = list[n + at / width < count ? n + at / width : n];
             const int first = problem.first[problem.group_of(v)];
-            for (std::size_t k = 0; k < window; ++k) {
-                const float factor = scale_factor<Rules>(d, first + static_cast<int>(k));
+            for (std::size_t k = at; k < at + width; ++k) {
+                const float factor = scale_factor<Rules>(d, first + static_cast<int>(k - at));
                 for (std::size_t level = 0; level <= Rules::top; ++level) {
-                    all.values[level * 16 + half * window + k] = factor * static_cast<float>(Rules::values[level]);
+                    all.values[level * 16 + k] = factor * static_cast<float>(Rules::values[level]);
                 }
-                all.point[half * window + k] = problem.points[v];
-            }
-            for (std::size_t i = 0; i < Rules::positions; ++i) {
-                for (std::size_t k = 0; k < window; ++k) {
-                    all.x[i * 16 + half * window + k] = problem.x[at + i];
-                    all.w[i * 16 + half * window + k] = problem.w[at + i];
+                for (std::size_t i = 0; i < Rules::positions; ++i) {
+                    all.x[i * 16 + k] = problem.x[v * Rules::positions + i];
+                    all.w[i * 16 + k] = problem.w[v * Rules::positions + i];
                 }
+                all.point[k] = problem.points[v];
             }
         }
-        for (std::size_t l = 0; l < 16; l += lanes) {
-            search_all_points<Rules, Flip>(tables, all, l);
-        }
-        for (std::size_t half = 0; half < 2 && n + half < count; ++half) {
-            const std::size_t v = list[n + half];
-            for (std::size_t k = 0; k < window; ++k) {
-                problem.errors[Flip][v][k] = all.error[half * window + k];
-                problem.found[Flip][v][k] = static_cast<std::uint16_t>(all.point[half * window + k]);
-            }
+        search_all_points<Rules, Flip>(tables, all);
+        for (std::size_t k = 0; k < 16 && n + k / width < count; ++k) {
+            const std::size_t v = list[n + k / width];
+            problem.errors[Flip][v][k % width] = all.error[k];
+            problem.runs[Flip][v][k % width] = static_cast<std::int8_t>(all.run[k]);
         }
     }
 }
@@ -126,15 +120,29 @@ inline void take_point(const detail::grid_tables& tables, grid_problem<Rules>& p
     }
 }
 
-/// The best scales, points and signs under d.
+/// The point that was found for a vector at place k of its window, where the levels have these values.
 template <class Rules>
-inline void solve_groups(const detail::grid_tables& tables, float d, grid_problem<Rules>& problem,
+inline std::uint16_t point_of_window(const detail::grid_tables& tables, const grid_problem<Rules>& problem,
+                                     std::size_t v, bool wrong, std::size_t k, const float* values) noexcept {
+    const std::int8_t run = problem.runs[wrong ? 1 : 0][v][k];
+    if (run < 0) {
+        return problem.points[v];
+    }
+    const float *const x = problem.x + v * Rules::positions, *const w = problem.w + v * Rules::positions;
+    return wrong ? find_point<Rules, true>(tables, static_cast<std::size_t>(run), x, w, values)
+                 : find_point<Rules, false>(tables, static_cast<std::size_t>(run), x, w, values);
+}
+
+/// The best scales, points and signs under d; `width` scales are tried for each group.
+template <class Rules>
+inline void solve_groups(const detail::grid_tables& tables, float d, std::size_t width, grid_problem<Rules>& problem,
                          detail::grid_codes& codes) noexcept {
     using sizes = grid_problem<Rules>;
-    constexpr std::size_t window = sizes::window, eights = Rules::group / 8;
+    constexpr std::size_t eights = Rules::group / 8;
+    const int below = static_cast<int>(width) / 2 - 1, last = 16 - static_cast<int>(width);
     for (std::size_t g = 0; g < sizes::groups; ++g) {
         const float wanted = problem.b[g] > 0.0f ? problem.a[g] / problem.b[g] / (d * Rules::unit) - 0.5f : 0.0f;
-        problem.first[g] = clamp_one(static_cast<int>(wanted < 15.0f ? wanted : 15.0f) - 3, 8);
+        problem.first[g] = clamp_one(static_cast<int>(wanted < 15.0f ? wanted : 15.0f) - below, last);
     }
     std::uint8_t plain[sizes::vectors], odd[sizes::vectors];
     std::size_t plain_count = 0, odd_count = 0;
@@ -147,14 +155,14 @@ inline void solve_groups(const detail::grid_tables& tables, float d, grid_proble
             plain[plain_count++] = static_cast<std::uint8_t>(v);
         }
     }
-    search_windows<Rules, false>(tables, d, plain, plain_count, problem);
+    search_windows<Rules, false>(tables, d, width, plain, plain_count, problem);
     if constexpr (Rules::has_parity) {
-        search_windows<Rules, true>(tables, d, odd, odd_count, problem);
+        search_windows<Rules, true>(tables, d, width, odd, odd_count, problem);
     }
     for (std::size_t g = 0; g < sizes::groups; ++g) {
         std::size_t best = 0;
         float least = 0.0f;
-        for (std::size_t k = 0; k < window; ++k) {
+        for (std::size_t k = 0; k < width; ++k) {
             float sum = 0.0f;
             for (std::size_t e = g * eights; e < (g + 1) * eights; ++e) {
                 float error = 0.0f;
@@ -168,6 +176,10 @@ inline void solve_groups(const detail::grid_tables& tables, float d, grid_proble
         }
         codes.scales[g] = static_cast<std::uint8_t>(problem.first[g] + static_cast<int>(best));
         problem.a[g] = problem.b[g] = 0.0f;
+        float values[8];
+        for (std::size_t level = 0; level <= Rules::top; ++level) {
+            values[level] = scale_factor<Rules>(d, codes.scales[g]) * static_cast<float>(Rules::values[level]);
+        }
         for (std::size_t e = g * eights; e < (g + 1) * eights; ++e) {
             constexpr std::size_t each = 8 / Rules::positions;
             float error = 0.0f;
@@ -176,7 +188,8 @@ inline void solve_groups(const detail::grid_tables& tables, float d, grid_proble
             for (std::size_t k = 0; k < each; ++k) {
                 const bool is_wrong = problem.is_odd(e) && k == wrong;
                 const std::size_t v = e * each + k;
-                take_point<Rules>(tables, problem, v, problem.found[is_wrong ? 1 : 0][v][best], is_wrong, codes);
+                const std::uint16_t point = point_of_window<Rules>(tables, problem, v, is_wrong, best, values);
+                take_point<Rules>(tables, problem, v, point, is_wrong, codes);
             }
             codes.signs[e] = static_cast<std::uint8_t>(codes.signs[e] & (Rules::has_parity ? 127 : 255));
         }
@@ -200,7 +213,7 @@ inline void start_from(const detail::grid_tables& tables, const detail::grid_cod
 template <class Rules>
 void improve_grid_codes(const detail::grid_tables& tables, const float* x, const float* w,
                         detail::grid_codes& codes) noexcept {
-    constexpr int rounds = 4;
+    constexpr int rounds = 3;
     const float largest = largest_magnitude(x), largest_weight = largest_magnitude(w);
     double least = error_of_codes<Rules>(codes, x, w);
     // No level is zero: what is far below the smallest d is best not stored at all.
@@ -240,7 +253,7 @@ void improve_grid_codes(const detail::grid_tables& tables, const float* x, const
         detail::grid_codes candidate;
         candidate.d = tried[round];
         d = fp16::decode(candidate.d) * of_x.down;
-        solve_groups<Rules>(tables, d, problem, candidate);
+        solve_groups<Rules>(tables, d, round == 0 ? 8 : 4, problem, candidate);
         const double error = error_of_codes<Rules>(candidate, x, w);
         if (error < least) {
             least = error;

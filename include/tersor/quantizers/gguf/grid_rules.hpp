@@ -29,6 +29,16 @@ struct grid_codes {
     std::uint8_t scales[16] = {};  // a group each
 };
 
+/// Sixteen searches of the best point, side by side; see grid_full_search-inl.hpp.
+struct grid_searches {
+    alignas(64) float x[8 * 16]; // position i of search k at [i * 16 + k]
+    alignas(64) float w[8 * 16];
+    alignas(64) float values[8 * 16];   // of level l at [l * 16 + k]
+    alignas(64) std::int32_t point[16]; // where to start
+    alignas(64) float error[16];        // of the best point
+    alignas(64) std::int32_t run[16];   // which run it is in; -1: none is better than the start
+};
+
 /// Which vectors of a group the reference chooses once more with the scale that it found.
 enum class grid_redo {
     all,            ///< every one
