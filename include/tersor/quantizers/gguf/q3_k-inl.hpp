@@ -32,19 +32,18 @@ inline int six_bits(const std::uint8_t* scales, std::size_t j) noexcept {
 
 template <class Block>
 inline void pack_q3(const std::uint8_t* codes, Block& out) noexcept {
-    for (std::size_t h = 0; h < 2; ++h) {
-        const std::uint8_t* const c = codes + 128 * h;
-        for (std::size_t l = 0; l < 32; ++l) {
-            out.qs[32 * h + l] = static_cast<std::uint8_t>((c[l] & 3) | (c[l + 32] & 3) << 2 | (c[l + 64] & 3) << 4 |
-                                                           (c[l + 96] & 3) << 6);
+    for (std::size_t l = 0; l < 32; l += 8) {
+        std::uint64_t mask = 0;
+        for (std::size_t h = 0; h < 2; ++h) {
+            std::uint64_t low = 0;
+            for (std::size_t p = 0; p < 4; ++p) {
+                const std::uint64_t code = load_bytes(codes + 128 * h + 32 * p + l);
+                low |= (code & repeated(3)) << (2 * p);
+                mask |= (code >> 2 & repeated(1)) << (4 * h + p);
+            }
+            store_bytes(out.qs + 32 * h + l, low);
         }
-    }
-    for (std::size_t l = 0; l < 32; ++l) {
-        unsigned mask = 0;
-        for (std::size_t p = 0; p < 8; ++p) {
-            mask |= static_cast<unsigned>(codes[32 * p + l] >> 2) << p;
-        }
-        out.hmask[l] = static_cast<std::uint8_t>(mask);
+        store_bytes(out.hmask + l, mask);
     }
 }
 

@@ -11,13 +11,16 @@ namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf::signed_blocks {
 template <class Block>
 inline void pack_q6(const std::uint8_t* codes, Block& out) noexcept {
     for (std::size_t h = 0; h < 2; ++h, codes += 128) {
-        std::uint8_t* const ql = out.ql + 64 * h;
-        for (std::size_t l = 0; l < 64; ++l) {
-            ql[l] = static_cast<std::uint8_t>((codes[l] & 15) | (codes[l + 64] & 15) << 4);
+        for (std::size_t l = 0; l < 64; l += 8) {
+            const std::uint64_t low = load_bytes(codes + l) & repeated(15);
+            store_bytes(out.ql + 64 * h + l, low | (load_bytes(codes + l + 64) & repeated(15)) << 4);
         }
-        for (std::size_t l = 0; l < 32; ++l) {
-            out.qh[32 * h + l] = static_cast<std::uint8_t>(codes[l] >> 4 | (codes[l + 32] >> 4) << 2 |
-                                                           (codes[l + 64] >> 4) << 4 | (codes[l + 96] >> 4) << 6);
+        for (std::size_t l = 0; l < 32; l += 8) {
+            std::uint64_t high = 0;
+            for (std::size_t p = 0; p < 4; ++p) {
+                high |= (load_bytes(codes + 32 * p + l) >> 4 & repeated(3)) << (2 * p);
+            }
+            store_bytes(out.qh + 32 * h + l, high);
         }
     }
 }

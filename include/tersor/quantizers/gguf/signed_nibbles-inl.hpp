@@ -24,15 +24,14 @@ inline void one_pass_scales(const float* extremes, float* scales, float* inverse
 /// Writes codes 0..2N-1 of one block: a nibble for each of two, and for N = 16 the fifth bits.
 template <int N, class Block>
 inline void pack_block(const std::uint8_t* codes, Block& out) noexcept {
-    for (std::size_t j = 0; j < 16; ++j) {
-        out.qs[j] = static_cast<std::uint8_t>((codes[j] & 15) | (codes[j + 16] & 15) << 4);
+    for (std::size_t j = 0; j < 16; j += 8) {
+        const std::uint64_t low = load_bytes(codes + j) & repeated(15);
+        store_bytes(out.qs + j, low | (load_bytes(codes + j + 16) & repeated(15)) << 4);
     }
     if constexpr (N == 16) {
-        std::uint32_t high = 0;
-        for (std::size_t j = 0; j < nibble_group; ++j) {
-            high |= static_cast<std::uint32_t>(codes[j] >> 4) << j;
+        for (std::size_t j = 0; j < nibble_group; j += 8) {
+            out.qh[j / 8] = static_cast<std::uint8_t>(lowest_bits(load_bytes(codes + j) >> 4));
         }
-        std::memcpy(out.qh, &high, sizeof high);
     }
 }
 

@@ -6,6 +6,11 @@
 #include "tersor/formats/half.hpp"
 #include "tersor/quantizers/gguf/panel.hpp"
 
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
 #define TERSOR_KERNELS "tersor/quantizers/gguf/signed_parts-inl.hpp"
 #include "tersor/simd/for_each_isa.hpp"
 
