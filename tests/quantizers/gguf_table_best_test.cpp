@@ -9,7 +9,6 @@
 #include "tersor/quantizers/gguf/tq1_0.hpp"
 #include "tersor/quantizers/gguf/tq2_0.hpp"
 
-#include "tests/common/golden.hpp"
 #include "tests/quantizers/gguf_table_blocks.hpp"
 
 #include <gtest/gtest.h>
@@ -115,7 +114,7 @@ TYPED_TEST(GgufTableBest, IsNeverWorseThanReferenceOnABlockOfAnyMagnitude) {
 }
 
 TYPED_TEST(GgufTableBest, IsNeverWorseThanReferenceOnTheRecordedInputs) {
-    const golden::file inputs("ggml/inputs");
+    const golden::file inputs = gguf_blocks::recorded("inputs");
     const std::vector<float> x = inputs.tensor<float>("x");
     const std::vector<float> row = inputs.tensor<float>("imatrix");
     std::vector<float> w;
@@ -128,7 +127,7 @@ TYPED_TEST(GgufTableBest, IsNeverWorseThanReferenceOnTheRecordedInputs) {
 
 TYPED_TEST(GgufTableBest, EveryInstructionSetWritesTheSameBytes) {
     using Q = TypeParam;
-    for (const std::size_t blocks : {1, 2, 3, 5, 16, 17, 33, 64}) {
+    for (const std::size_t blocks : {1u, 2u, 3u, 5u, 16u, 17u, 33u, 64u}) {
         const std::vector<float> x = gguf_blocks::mixed_values(blocks, this->size, static_cast<unsigned>(blocks));
         for (const std::vector<float>& w : {std::vector<float>(), gguf_blocks::weights(x.size(), 5)}) {
             for (const quantize_mode mode : {quantize_mode::fast, quantize_mode::best}) {

@@ -6,6 +6,8 @@
 #include "tersor/core/concepts.hpp"
 #include "tersor/simd/isa.hpp"
 
+#include "tests/common/golden.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -13,9 +15,15 @@
 #include <cstring>
 #include <random>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace gguf_blocks {
+
+/// The golden file "ggml/<name>", or the cut of it that goes with the tests.
+inline golden::file recorded(const std::string& name) {
+    return golden::file(golden::available("ggml/" + name) ? "ggml/" + name : std::string("ggml/table_types"));
+}
 
 /// How many kinds of values `fill` knows.
 inline constexpr int kinds = 13;

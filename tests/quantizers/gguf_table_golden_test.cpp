@@ -9,7 +9,7 @@
 #include "tersor/quantizers/gguf/tq1_0.hpp"
 #include "tersor/quantizers/gguf/tq2_0.hpp"
 
-#include "tests/common/golden.hpp"
+#include "tests/quantizers/gguf_table_blocks.hpp"
 
 #include <gtest/gtest.h>
 
@@ -55,8 +55,9 @@ struct recorded {
 template <class Case>
 class GgufTableGolden : public testing::Test {
 protected:
-    const golden::file inputs{"ggml/inputs"};
-    const golden::file results{std::string(Case::quantizer::name).substr(0, 3) == "iq4" ? "ggml/iq4" : "ggml/small"};
+    const golden::file inputs = gguf_blocks::recorded("inputs");
+    const golden::file results =
+        gguf_blocks::recorded(std::string(Case::quantizer::name).substr(0, 3) == "iq4" ? "iq4" : "small");
     const std::vector<float> x = inputs.tensor<float>("x");
     const std::vector<float> importance = inputs.tensor<float>("imatrix");
     const isa before = active_isa();
@@ -102,9 +103,9 @@ TYPED_TEST(GgufTableGolden, DecodesTheRecordedBytesToTheRecordedValues) {
     for (const isa set : {isa::generic, isa::avx2, isa::avx512}) {
         if (set <= best_isa()) {
             set_isa(set);
-            std::vector<float> y(expected.size());
-            Q::decode_blocks(blocks.data(), blocks.size(), y.data());
-            for (std::size_t i = 0; i < y.size(); ++i) {
+            const std::vector<float> y = gguf_blocks::decode<Q>(blocks);
+            ASSERT_FALSE(expected.empty());
+            for (std::size_t i = 0; i < expected.size(); ++i) {
                 ASSERT_TRUE(y[i] == expected[i] || (std::isnan(y[i]) && std::isnan(expected[i])))
                     << to_string(set) << " value " << i << ": " << y[i] << " instead of " << expected[i];
             }
@@ -113,8 +114,8 @@ TYPED_TEST(GgufTableGolden, DecodesTheRecordedBytesToTheRecordedValues) {
 }
 
 TEST(GgufIq4Nl, FirstFitWritesTheRecordedBytes) {
-    const std::vector<float> x = golden::file("ggml/inputs").tensor<float>("x");
-    const std::vector<std::uint8_t> expected = golden::file("ggml/iq4").tensor<std::uint8_t>("q_ref.IQ4_NL");
+    const std::vector<float> x = gguf_blocks::recorded("inputs").tensor<float>("x");
+    const std::vector<std::uint8_t> expected = gguf_blocks::recorded("iq4").tensor<std::uint8_t>("q_ref.IQ4_NL");
     std::vector<gguf::iq4_nl::block> blocks(x.size() / 32);
     gguf::iq4_nl::encode_blocks_first_fit(x, blocks.data());
     for (std::size_t b = 0; b < blocks.size(); ++b) {

@@ -60,7 +60,7 @@ TYPED_TEST(GgufTableReference, WritesTheNaiveBytesForValuesOfEveryKindAndMagnitu
 
 TYPED_TEST(GgufTableReference, WritesTheNaiveBytesForAnyNumberOfBlocks) {
     const auto size = static_cast<std::size_t>(TypeParam::group);
-    for (const std::size_t blocks : {1, 2, 3, 5, 15, 16, 17, 33}) {
+    for (const std::size_t blocks : {1u, 2u, 3u, 5u, 15u, 16u, 17u, 33u}) {
         const std::vector<float> x = gguf_blocks::ordinary_values(blocks, size, static_cast<unsigned>(blocks));
         const std::vector<float> w = gguf_blocks::weights(x.size(), 3);
         gguf_blocks::for_each_isa([&](isa set) {

@@ -70,7 +70,7 @@ TYPED_TEST(GgufTernaryReference, WritesTheNaiveBytesForValuesOfEveryKindAndMagni
 }
 
 TYPED_TEST(GgufTernaryReference, WritesTheNaiveBytesForAnyNumberOfBlocks) {
-    for (const std::size_t blocks : {1, 2, 3, 5, 7, 8, 9, 16, 17, 33}) {
+    for (const std::size_t blocks : {1u, 2u, 3u, 5u, 7u, 8u, 9u, 16u, 17u, 33u}) {
         const std::vector<float> x = gguf_blocks::ordinary_values(blocks, this->size, static_cast<unsigned>(blocks));
         gguf_blocks::for_each_isa([&](isa set) { this->expect_naive_bytes(x, set); });
     }
