@@ -18,6 +18,7 @@ inline void block_ranges(const float* x, std::size_t count, float* lo, float* hi
     std::int32_t above[16] = {}, below[16] = {};
     for (std::size_t b = 0; b < count; b += 4) {
         vi most[4], least[4];
+        TERSOR_UNROLL
         for (std::size_t k = 0; k < 4; ++k) {
             const float* const block = x + size * (b + k < count ? b + k : count - 1);
             vf largest = load(block), smallest = largest;
@@ -35,15 +36,17 @@ inline void block_ranges(const float* x, std::size_t count, float* lo, float* hi
         store(hi + at, as_float(ordered_bits(load(above + at))));
         store(lo + at, as_float(ordered_bits(load(below + at) ^ splat(-1))));
     }
-    for (std::size_t b = 0; b < count; ++b) {
-        if (lo[b] == 0.0f) {
-            // Zeros of both signs are equal: the first one counts.
-            const float* first = x + size * b;
-            while (*first != 0.0f) {
-                ++first;
-            }
-            lo[b] = *first;
+    vm zeros = splat(0) > splat(0);
+    for (std::size_t at = 0; at < 16; at += lanes) {
+        zeros = zeros | (load(lo + at) == splat(0.0f));
+    }
+    for (std::size_t b = 0; any(zeros) && b < count; ++b) {
+        // Zeros of both signs are equal: the first one counts.
+        const float* first = x + size * b;
+        while (lo[b] == 0.0f && *first != 0.0f) {
+            ++first;
         }
+        lo[b] = lo[b] == 0.0f ? *first : lo[b];
     }
 }
 
@@ -60,38 +63,70 @@ inline void store_halves(std::uint16_t* out, const float* x) noexcept {
     }
 }
 
+/// Up to 16 blocks of q4_1 or q5_1, whose codes are levels(block, position of the first lane).
+template <class Type, class Levels>
+inline void store_blocks(Levels levels, std::size_t count, const std::uint16_t* d, const std::uint16_t* m,
+                         typename Type::block* out) noexcept {
+    constexpr std::size_t parts = 16 / lanes, at_once = 4 / parts;
+    for (std::size_t b = 0; b < count; b += at_once) {
+        // What four registers fill: the low halves of the codes, and where there is a fifth bit, two of them a byte.
+        vi low[4], fifth[4];
+        TERSOR_UNROLL
+        for (std::size_t r = 0; r < 4; ++r) {
+            const std::size_t block = b + r / parts < count ? b + r / parts : count - 1, i = r % parts * lanes;
+            const vi first = levels(block, i), second = levels(block, i + 16);
+            low[r] = Type::top == 31 ? (first & splat(15)) | shl<4>(second & splat(15)) : first | shl<4>(second);
+            fifth[r] = Type::top == 31 ? shr<4>(first) | (shr<3>(second) & splat(2)) : first;
+        }
+        std::uint8_t bytes[64], bits_of[64];
+        store_u8(bytes, low[0], low[1], low[2], low[3]);
+        if constexpr (Type::top == 31) {
+            store_u8(bits_of, fifth[0], fifth[1], fifth[2], fifth[3]);
+        }
+        for (std::size_t k = 0; k < at_once && b + k < count; ++k) {
+            typename Type::block& block = out[b + k];
+            block.d = d[b + k];
+            block.m = m[b + k];
+            std::memcpy(block.qs, bytes + 16 * k, 16);
+            if constexpr (Type::top == 31) {
+                for (std::size_t i = 0; i < 2; ++i) {
+                    std::uint64_t word;
+                    std::memcpy(&word, bits_of + 16 * k + 8 * i, sizeof word);
+                    block.qh[i] = ::tersor::gguf::detail::gather_low_bits(word);
+                    block.qh[i + 2] = ::tersor::gguf::detail::gather_low_bits(word >> 1);
+                }
+            }
+        }
+    }
+}
+
 /// Blocks without importance.
 template <class Type>
 inline void encode_in_one_pass(const float* x, std::size_t blocks, typename Type::block* out) noexcept {
     constexpr std::size_t size = ::tersor::gguf::detail::block_values;
     const vf zero = splat(0.0f), one = splat(1.0f), top = splat(static_cast<float>(Type::top));
+    const vf infinity = as_float(splat(0x7F800000));
     for (std::size_t first = 0; first < blocks; first += 16, x += 16 * size) {
         const std::size_t count = blocks - first < 16 ? blocks - first : 16;
         float lo[16], hi[16], scale[16], inverse[16];
         std::uint16_t d[16], m[16];
-        std::uint8_t codes[16 * size + 32];
         block_ranges(x, count, lo, hi);
+        store_halves(m, lo);
         for (std::size_t at = 0; at < 16; at += lanes) {
             const vf step = (load(hi + at) - load(lo + at)) / top;
+            const vf per_step = select(step == zero, zero, one / step);
             store(scale + at, step);
-            store(inverse + at, select(step == zero, zero, one / step));
+            // Where either overflows every code is 0.
+            const vm finite = (infinity > step) & (infinity > per_step);
+            store(inverse + at, select(finite, per_step, zero));
+            store(lo + at, select(finite, load(lo + at), zero));
         }
         store_halves(d, scale);
-        store_halves(m, lo);
-        for (std::size_t i = 0; i < count * size; i += 4 * lanes) {
-            vi levels[4];
-            for (std::size_t k = 0; k < 4; ++k) {
-                // A register of sixteen lanes may ask for a block beyond the last: any block serves.
-                const std::size_t at = i + k * lanes, b = at / size < count ? at / size : count - 1;
-                const vf v = (load(x + b * size + at % size) - splat(lo[b])) * splat(inverse[b]) + splat(0.5f);
-                // What overflows becomes an integer whose low byte is 0.
-                levels[k] = min(truncate(select(splat(64.0f) > v, v, zero)), splat(Type::top));
-            }
-            store_u8(codes + i, levels[0], levels[1], levels[2], levels[3]);
-        }
-        for (std::size_t b = 0; b < count; ++b) {
-            Type::write(d[b], m[b], codes + b * size, out[first + b]);
-        }
+        const auto levels = [&](std::size_t b, std::size_t i) {
+            // Never more than the largest level and a half: three roundings raise a quotient by far less than a half.
+            return truncate((load(x + b * size + i) - splat(lo[b])) * splat(inverse[b]) + splat(0.5f));
+        };
+        store_blocks<Type>(levels, count, d, m, out + first);
     }
 }
 

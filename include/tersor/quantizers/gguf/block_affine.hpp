@@ -58,13 +58,18 @@ inline void pack_halves(const std::uint8_t* codes, std::uint8_t* qs) noexcept {
     }
 }
 
+/// The lowest bit of each of eight bytes, that of the first byte lowest.
+inline std::uint8_t gather_low_bits(std::uint64_t bytes) noexcept {
+    // The product moves the lowest bit of byte k to bit 56 + k.
+    return static_cast<std::uint8_t>((bytes & 0x0101010101010101u) * 0x0102040810204080u >> 56);
+}
+
 /// Bit j of `qh`: the fifth bit of code j.
 inline void pack_fifth_bits(const std::uint8_t* codes, std::uint8_t* qh) noexcept {
     for (std::size_t j = 0; j < 32; j += 8) {
         std::uint64_t word;
         std::memcpy(&word, codes + j, sizeof word);
-        // The product moves the lowest bit of byte k to bit 56 + k.
-        qh[j / 8] = static_cast<std::uint8_t>((word >> 4 & 0x0101010101010101u) * 0x0102040810204080u >> 56);
+        qh[j / 8] = gather_low_bits(word >> 4);
     }
 }
 

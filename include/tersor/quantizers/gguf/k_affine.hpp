@@ -15,6 +15,8 @@
 #include <cstdint>
 #include <span>
 
+#define TERSOR_KERNELS "tersor/quantizers/gguf/k_affine_decode-inl.hpp"
+#include "tersor/simd/for_each_isa.hpp"
 #define TERSOR_KERNELS "tersor/quantizers/gguf/k_affine_reference-inl.hpp"
 #include "tersor/simd/for_each_isa.hpp"
 #define TERSOR_KERNELS "tersor/quantizers/gguf/k_affine_header-inl.hpp"

@@ -102,7 +102,7 @@ inline void quantize_by_error(const ::tersor::gguf::detail::k_affine_shape& shap
     }
 }
 
-inline constexpr affine_effort best_effort{12, 6, 5, 12, 2}, fast_effort{6, 3, 2, 4, 1};
+inline constexpr affine_effort best_effort{12, 6, 4, 8, 2}, fast_effort{6, 3, 2, 4, 1};
 
 /// Quantizes the first `count` super-blocks of a tile.
 inline void quantize_tile(const ::tersor::gguf::detail::k_affine_shape& shape, quantize_mode mode, bool weighted,

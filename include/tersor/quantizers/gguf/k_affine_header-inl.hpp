@@ -8,7 +8,7 @@
 namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf {
 
 /// How many values of each step can be tried.
-inline constexpr int most_steps = 12;
+inline constexpr int most_steps = 8;
 
 /// `lanes` super-blocks while their headers are searched.
 struct k_affine_search {
@@ -158,7 +158,7 @@ inline void choose_steps(const k_affine_search& search, const affine_models* mod
     }
     vf dmin[most_steps], per_dmin[most_steps];
     const auto step_of = [&](vf largest, int k) {
-        return search.step(largest / (search.header_top - splat(4.0f * static_cast<float>(k) / most_steps)));
+        return search.step(largest / (search.header_top - splat(0.5f * static_cast<float>(k))));
     };
     for (int k = 0; k < effort.steps; ++k) {
         dmin[k] = step_of(most_minimum, k);
