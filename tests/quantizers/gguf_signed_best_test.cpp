@@ -141,7 +141,7 @@ TYPED_TEST(GgufSignedBest, IsNeverWorseThanReferenceForAnyKindAndMagnitude) {
     unsigned seed = 100;
     for (int kind = 0; kind < kinds; ++kind) {
         for (const float magnitude : magnitudes) {
-            const row x = values_of(kind, magnitude, 5 * 256, ++seed);
+            const row x = values_of(kind, magnitude, 2 * 256, ++seed);
             for (const int weights : {0, 1, 2}) {
                 const row importance = weights == 0 ? row{} : importance_of(weights - 1, x.size(), seed);
                 this->expect_not_worse(x, importance,
@@ -259,7 +259,7 @@ TYPED_TEST(GgufSignedBest, ReachesMoreThanGgmlOnNormalAndLaplaceSamples) {
 // How close mode best comes to the least error that any scales give, halves and integers or not.
 TEST(GgufQ40, BestIsTheLeastErrorOfTheFormat) {
     for (const int kind : {0, 1, 2}) {
-        const row x = samples(kind, 1 << 13);
+        const row x = samples(kind, 1 << 12);
         const double least = least_errors(x, 32, 8);
         EXPECT_LT(sum(block_errors<gguf::q4_0>(x, {}, encode<gguf::q4_0>(x, {}, quantize_mode::best))), 1.002 * least);
     }
@@ -267,7 +267,7 @@ TEST(GgufQ40, BestIsTheLeastErrorOfTheFormat) {
 
 TEST(GgufQ50, BestIsTheLeastErrorOfTheFormat) {
     for (const int kind : {0, 1, 2}) {
-        const row x = samples(kind, 1 << 13);
+        const row x = samples(kind, 1 << 12);
         const double least = least_errors(x, 32, 16);
         EXPECT_LT(sum(block_errors<gguf::q5_0>(x, {}, encode<gguf::q5_0>(x, {}, quantize_mode::best))), 1.005 * least);
     }
@@ -275,7 +275,7 @@ TEST(GgufQ50, BestIsTheLeastErrorOfTheFormat) {
 
 TEST(GgufQ3K, BestIsNearTheLeastErrorOfAnyScales) {
     for (const int kind : {0, 1, 2}) {
-        const row x = samples(kind, 1 << 13);
+        const row x = samples(kind, 1 << 12);
         const double least = least_errors(x, 16, 4);
         EXPECT_LT(sum(block_errors<gguf::q3_k>(x, {}, encode<gguf::q3_k>(x, {}, quantize_mode::best))), 1.02 * least);
     }
@@ -283,7 +283,7 @@ TEST(GgufQ3K, BestIsNearTheLeastErrorOfAnyScales) {
 
 TEST(GgufQ6K, BestIsNearTheLeastErrorOfAnyScales) {
     for (const int kind : {0, 1, 2}) {
-        const row x = samples(kind, 1 << 13);
+        const row x = samples(kind, 1 << 12);
         const double least = least_errors(x, 16, 32);
         EXPECT_LT(sum(block_errors<gguf::q6_k>(x, {}, encode<gguf::q6_k>(x, {}, quantize_mode::best))), 1.08 * least);
     }

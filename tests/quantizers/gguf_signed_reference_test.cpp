@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <cctype>
+#include <cmath>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -133,6 +134,25 @@ TYPED_TEST(GgufSignedReference, FollowsTheRuleForThousandsOfBlocks) {
             });
         }
     }
+}
+
+TEST(GgufQ80, RoundsHalvesAwayFromZeroAndNothingElse) {
+    // d is 1, so that the codes are the rounded values.
+    row x(32, 0.0f);
+    x[0] = 127.0f;
+    for (std::size_t i = 1; i < 31; i += 2) {
+        const float half = static_cast<float>(i * 8 % 128 + 1) / 2.0f;
+        x[i] = half;
+        x[i + 1] = -std::nextafter(half, 0.0f);
+    }
+    x[31] = 0x1.fffffep-2f; // the sum with a half is 1
+    for_each_isa([&] {
+        gguf::q8_0::block block;
+        gguf::q8_0::encode_blocks(x, {}, quantize_mode::reference, &block);
+        for (std::size_t i = 0; i < 32; ++i) {
+            EXPECT_EQ(static_cast<float>(block.qs[i]), std::round(x[i])) << i;
+        }
+    });
 }
 
 } // namespace
