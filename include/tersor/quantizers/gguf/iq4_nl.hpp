@@ -7,7 +7,8 @@
 //   code of value i < 16: low half of byte i; of i + 16: high half
 //
 // Encoding by the format's own rule (iq4_search-inl.hpp) takes d from 16 trials weighted by x^2; mode `best` searches
-// both signs of d finely for the least squared error with d as stored. Source: llama.cpp, type 20.
+// both signs of d finely for the least squared error with d as stored, mode `fast` coarsely. Source: llama.cpp,
+// type 20.
 
 #include "tersor/core/concepts.hpp"
 #include "tersor/formats/half.hpp"

@@ -8,7 +8,8 @@
 //   codes: 16 bytes per group, as IQ4_NL
 //
 // Encoding by the format's own rule finds the groups' scales as IQ4_NL does and then d = -M / 32 for the one of largest
-// magnitude; mode `best` chooses d, the six-bit numbers and the codes together. Source: llama.cpp, type 23.
+// magnitude; mode `best` chooses d, the six-bit numbers and the codes together, mode `fast` by estimates of their
+// errors. Source: llama.cpp, type 23.
 
 #include "tersor/core/concepts.hpp"
 #include "tersor/formats/half.hpp"

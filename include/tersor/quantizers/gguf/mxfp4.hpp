@@ -7,8 +7,8 @@
 //   code of value i < 16: low half of byte i; of i + 16: high half
 //
 // Encoding by the format's own rule takes e = floor(log2(max|x|)) - 2 + 127 (fp4_scales.hpp has its corners) and the
-// nearest level; mode `best` tries every sensible e. Importance is only used by `best`. Not `tersor::mxfp4`: other
-// bytes, another e. Sources: OCP Microscaling Formats 1.0; llama.cpp, type 39.
+// nearest level, and so does mode `fast`; mode `best` tries every sensible e. Importance is only used by `best`. Not
+// `tersor::mxfp4`: other bytes, another e. Sources: OCP Microscaling Formats 1.0; llama.cpp, type 39.
 
 #include "tersor/core/concepts.hpp"
 #include "tersor/formats/fp4_e2m1.hpp"

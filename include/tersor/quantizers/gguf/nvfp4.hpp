@@ -7,9 +7,9 @@
 //   group g: byte 8 g + j holds the codes of its values j and j + 8
 //
 // There is no scale for the tensor: groups beyond 2688 saturate. Encoding by the format's own rule takes
-// c = ue4m3(max|x| / 6) (fp4_scales.hpp has its corners) and the nearest level; mode `best` tries all c about that.
-// Importance is only used by `best`. Not `tersor::nvfp4`. Sources: NVIDIA, "Introducing NVFP4", 2025; llama.cpp,
-// type 40.
+// c = ue4m3(max|x| / 6) (fp4_scales.hpp has its corners) and the nearest level, and so does mode `fast`; mode `best`
+// tries all c about that. Importance is only used by `best`. Not `tersor::nvfp4`. Sources: NVIDIA, "Introducing
+// NVFP4", 2025; llama.cpp, type 40.
 
 #include "tersor/core/concepts.hpp"
 #include "tersor/formats/fp4_e2m1.hpp"

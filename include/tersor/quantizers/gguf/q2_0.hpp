@@ -5,8 +5,8 @@
 //
 //   value = (q - 1) * d;  value i at bits 2 (i % 4) of byte i / 4
 //
-// The format's own rule takes d = max|x| and never the level 2; mode `best` searches d of either sign for the least
-// squared error over all four levels. Source: llama.cpp, type 42.
+// The format's own rule takes d = max|x| and never the level 2, and so does mode `fast`; mode `best` searches d of
+// either sign for the least squared error over all four levels. Source: llama.cpp, type 42.
 
 #include "tersor/core/concepts.hpp"
 #include "tersor/formats/half.hpp"

@@ -4,11 +4,12 @@
 // TQ1_0: 256 values -1, 0 or 1 times a scale in fp16, five of them in a byte.
 //
 //   value = (trit - 1) * d
-//   bytes 0..31 of qs: trits k of byte m are values 32 k + m; bytes 32..47: 160 + 16 k + m; qh: four trits, 240 + 4 k +
-//   j
+//   bytes 0..31 of qs: trits k of byte m are values 32 k + m; bytes 32..47: 160 + 16 k + m
+//   byte j of qh: four trits, values 240 + 4 k + j
 //
 // How a byte holds trits: ternary_levels.hpp. The format's own rule takes d = max|x|, which suits weights that are
-// ternary already; mode `best` finds the exact optimum of d and codes. Source: llama.cpp, type 34 (Compilade).
+// ternary already, and so does mode `fast`; mode `best` finds the exact optimum of d and codes. Source: llama.cpp, type
+// 34 (Compilade).
 
 #include "tersor/core/concepts.hpp"
 #include "tersor/formats/half.hpp"

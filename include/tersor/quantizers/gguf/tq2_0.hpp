@@ -6,8 +6,8 @@
 //   value = (q - 1) * d
 //   byte 32 h + l of qs holds the values 128 h + 32 p + l, p = 0..3, from the low bits on
 //
-// The format's own rule takes d = max|x|, which suits weights that are ternary already; mode `best` finds the exact
-// optimum of d and codes -1, 0, 1. Source: llama.cpp, type 35 (Compilade).
+// The format's own rule takes d = max|x|, which suits weights that are ternary already, and so does mode `fast`; mode
+// `best` finds the exact optimum of d and codes -1, 0, 1. Source: llama.cpp, type 35 (Compilade).
 
 #include "tersor/core/concepts.hpp"
 #include "tersor/formats/half.hpp"
