@@ -66,7 +66,7 @@ std::vector<float> decode(const std::vector<std::uint8_t>& bytes) {
     return values;
 }
 
-inline constexpr int kinds = 14;
+inline constexpr int kinds = 15;
 inline constexpr float magnitudes[] = {1.0f,   0.02f,  1e-4f, 1e-8f, 1e-14f, 1e-16f, 1e-30f, 1e-37f, 1e-38f,
                                        1e-40f, 1e-44f, 1e4f,  1e7f,  1e12f,  1e18f,  1e19f,  1e30f,  1e38f};
 
@@ -118,6 +118,9 @@ inline std::vector<float> values_of(int kind, float magnitude, std::size_t count
             break;
         case 13:
             v = v * std::exp2(std::nearbyint(20.0f * uniform(random) - 10.0f));
+            break;
+        case 14:
+            v = i / 32 % 3 == 2 ? v : (i / 32 % 3 == 1 && i % 3 == 0 ? 0.0f : -0.0f);
             break;
         default:
             break;
