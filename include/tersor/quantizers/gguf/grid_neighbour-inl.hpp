@@ -21,6 +21,15 @@ inline table8 terms_of_levels(const Vector* scaled, float x, float w) noexcept {
     }
 }
 
+/// The terms of positions I and up; a loop would keep them in memory.
+template <int I, int Positions>
+inline void fill_terms(table8* terms, const vf* scaled, const float* x, const float* w) noexcept {
+    if constexpr (I < Positions) {
+        terms[I] = terms_of_levels(scaled, x[I], w[I]);
+        fill_terms<I + 1, Positions>(terms, scaled, x, w);
+    }
+}
+
 /// Adds the terms of positions I and up to `sum`.
 template <int I, int Positions, int Bits>
 inline vf add_terms(vf sum, const table8* terms, vi words) noexcept {
@@ -40,9 +49,7 @@ inline std::uint16_t choose_neighbour(const std::uint16_t* list, std::size_t cou
     constexpr std::int32_t beyond = 1 << 20;
     const vf scaled[2] = {splat(scale) * load(levels), splat(scale) * load(levels + (lanes < 8 ? lanes : 0))};
     table8 terms[Positions];
-    for (int i = 0; i < Positions; ++i) {
-        terms[i] = terms_of_levels(scaled, x[i], w[i]);
-    }
+    fill_terms<0, Positions>(terms, scaled, x, w);
     vf least = splat(3.402823466e38f);
     vi where = splat(0);
     for (std::size_t k = 0; k < count; k += lanes) {
