@@ -148,10 +148,10 @@ inline void fit_as_reference(const float* x, float* weights, float sigma2, std::
             store(weights + i, load(weights + i) * sqrt(splat(sigma2) + load(x + i) * load(x + i)));
         }
         const float largest = static_cast<float>(top);
-        const affine_fit fit = affine_search<false>(x + at, weights + at, size, largest, -0.9f, 0.05f, 36);
+        const auto fit = affine_search<false, vf>(x + at, weights + at, size, 0, largest, -0.9f, 0.05f, 36);
         store(scale + at, fit.scale);
         store(minimum + at, fit.minimum);
-        store_levels(fit, x + at, size, largest, levels + at);
+        store_levels(fit.inverse, fit.low, x + at, size, largest, levels + at);
     }
 }
 

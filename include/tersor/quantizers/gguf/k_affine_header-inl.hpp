@@ -132,8 +132,8 @@ inline void visit_scales(const affine_models& models, int count, vf d, vf header
     for (int k = 0; k < count; ++k) {
         const affine_model& m = models.of[k];
         const vf below = ((m.feasible * per_d - splat(0.5f)) + magic) - magic;
-        for (const float side : {0.0f, 1.0f}) {
-            const vf scale = min(max(below + splat(side), one), header_top);
+        for (int side = 0; side < 2; ++side) {
+            const vf scale = min(max(below + splat(static_cast<float>(side)), one), header_top);
             const vf off = scale * d - m.scale;
             take(scale, m.error + m.curvature * off * off, m.minimum + m.code * off, m.code);
         }

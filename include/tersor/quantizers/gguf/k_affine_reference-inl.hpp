@@ -60,19 +60,29 @@ inline void search_groups(const ::tersor::gguf::detail::k_affine_shape& shape, b
     }
     sigma2 = (shape.absolute ? sigma2 : splat(2.0f) * sigma2) / splat(256.0f);
     const float largest = static_cast<float>(shape.top);
-    for (std::size_t j = 0; j < shape.groups; ++j) {
-        float weights[32 * panel_width];
-        const std::size_t first = j * shape.size * panel_width + at;
-        const float* const x = tile.x + first;
-        const float* const importance = weighted ? tile.importance + first : nullptr;
-        store(sums + j * panel_width + at, store_reference_weights(shape, x, importance, sigma2, weights));
-        const affine_fit fit =
-            weighted         ? affine_search<false>(x, weights, shape.size, largest, -0.9f, 0.05f, 36)
-            : shape.absolute ? affine_search<true>(x, weights, shape.size, largest, shape.start, 0.1f, shape.steps)
-                             : affine_search<false>(x, weights, shape.size, largest, shape.start, 0.1f, shape.steps);
-        store(tile.scale + j * panel_width + at, fit.scale);
-        store(tile.minimum + j * panel_width + at, fit.minimum);
-        store_levels(fit, x, shape.size, largest, tile.level + first);
+    const std::size_t apart = shape.size * panel_width;
+    for (std::size_t j = 0; j < shape.groups; j += 2) {
+        float weights[2 * 32 * panel_width];
+        const float* const x = tile.x + j * apart + at;
+        for (std::size_t k = 0; k < 2; ++k) {
+            const float* const importance = weighted ? tile.importance + (j + k) * apart + at : nullptr;
+            const vf sum = store_reference_weights(shape, x + k * apart, importance, sigma2, weights + k * apart);
+            store(sums + (j + k) * panel_width + at, sum);
+        }
+        const auto search = [&](auto absolute, float start, float step, int steps) {
+            return affine_search<absolute(), vf_pair>(x, weights, shape.size, apart, largest, start, step, steps);
+        };
+        const affine_fit<vf_pair> fit = weighted         ? search(std::false_type(), -0.9f, 0.05f, 36)
+                                        : shape.absolute ? search(std::true_type(), shape.start, 0.1f, shape.steps)
+                                                         : search(std::false_type(), shape.start, 0.1f, shape.steps);
+        for (std::size_t k = 0; k < 2; ++k) {
+            const auto of = [k](const vf_pair& both) { return k == 0 ? both.a : both.b; };
+            const std::size_t row = (j + k) * panel_width + at;
+            store(tile.scale + row, of(fit.scale));
+            store(tile.minimum + row, of(fit.minimum));
+            store_levels(of(fit.inverse), of(fit.low), x + k * apart, shape.size, largest,
+                         tile.level + (j + k) * apart + at);
+        }
     }
 }
 
