@@ -1,14 +1,16 @@
 #ifndef TERSOR_TESTS_QUANTIZERS_GGUF_AFFINE_CASES_HPP
 #define TERSOR_TESTS_QUANTIZERS_GGUF_AFFINE_CASES_HPP
 
-// Rows of values of many kinds and magnitudes, and the instruction sets to run them on.
+// Rows of values of many kinds and magnitudes, what ggml made of some rows, and the instruction sets to run them on.
 
+#include "common/golden.hpp"
 #include "tersor/simd/isa.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <random>
+#include <string_view>
 #include <vector>
 
 namespace gguf_cases {
@@ -33,6 +35,11 @@ void for_each_isa(Work work) {
         work(set);
     }
     tersor::set_isa(before);
+}
+
+/// A recorded set of ggml's, or the small cut of it that holds the affine types and their inputs.
+inline golden::file recorded(std::string_view set) {
+    return golden::file(golden::available(set) ? set : std::string_view("ggml/affine_types"));
 }
 
 inline constexpr int kinds = 12;

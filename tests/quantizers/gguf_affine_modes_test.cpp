@@ -1,4 +1,3 @@
-#include "common/golden.hpp"
 #include "quantizers/gguf_affine_cases.hpp"
 #include "tersor/quantizers/gguf/q2_k.hpp"
 #include "tersor/quantizers/gguf/q4_1.hpp"
@@ -148,7 +147,7 @@ TYPED_TEST(GgufAffineModes, BestIsNeverWorseThanReferenceOnAnyBlock) {
 
 TYPED_TEST(GgufAffineModes, BestIsNoWorseOnAnyRecordedRow) {
     using type = TypeParam;
-    const golden::file inputs("ggml/inputs");
+    const golden::file inputs = gguf_cases::recorded("ggml/inputs");
     const auto x = inputs.tensor<float>("x"), importance = inputs.tensor<float>("imatrix");
     const std::size_t row = importance.size();
     for (std::size_t r = 0; r < x.size() / row; ++r) {
