@@ -12,6 +12,7 @@
 #include "tersor/quantizers/gguf/iq3_xxs.hpp"
 
 #include "tests/quantizers/gguf_grid_naive.hpp"
+#include "tests/quantizers/gguf_grid_naive_iq1.hpp"
 
 #include <gtest/gtest.h>
 
