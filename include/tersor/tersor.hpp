@@ -1,8 +1,9 @@
 #ifndef TERSOR_TERSOR_HPP
 #define TERSOR_TERSOR_HPP
 
-// All of tersor but its files: those who read or write some include tersor/io/io.hpp too, which costs as much time to
-// compile again. Each header can also be included by itself; the smallest that serves compiles fastest.
+// All of tersor but its files and the block formats of GGUF: those who use them include tersor/io/io.hpp,
+// tersor/quantizers/gguf.hpp or tersor/io/gguf_quantized.hpp (both) too, which cost as much time to compile again. Each
+// header can also be included by itself; the smallest that serves compiles fastest.
 
 #include "tersor/version.hpp"
 
@@ -17,6 +18,8 @@
 
 #include "tersor/simd/isa.hpp"
 #include "tersor/simd/region.hpp"
+#include "tersor/simd/stream_copy.hpp"
+#include "tersor/simd/transpose.hpp"
 #include "tersor/simd/vectors.hpp"
 
 #include "tersor/formats/bitsandbytes_cpu.hpp"
@@ -54,6 +57,7 @@
 #include "tersor/quantizers/nvfp4.hpp"
 #include "tersor/quantizers/per_channel.hpp"
 #include "tersor/quantizers/quantize.hpp"
+#include "tersor/quantizers/quantize_block_tiles.hpp"
 #include "tersor/quantizers/quantize_checks.hpp"
 #include "tersor/quantizers/quantize_tiles.hpp"
 #include "tersor/quantizers/rows.hpp"
