@@ -129,30 +129,35 @@ inline vf nearest_of_four(vf v) noexcept {
     return (min(max(v, splat(-1.0f)), splat(2.0f)) + magic) - magic;
 }
 
-/// The scale of least squares for levels -1 .. 2: trials of either sign, largest magnitude to 0.8 .. 3.
+/// The scale of least squares for levels -1 .. 2: trials of either sign, side by side, largest magnitude to 0.8 .. 3.
 inline vf best_four_level_scale(const float* x, const float* w, bool weighted) noexcept {
     vf scale = splat(0.0f), gain = splat(0.0f);
-    const auto offer = [&](vf inverse) {
-        vf a = splat(0.0f), b = splat(0.0f);
-        TERSOR_UNROLL
-        for (std::size_t i = 0; i < 64; ++i) {
-            const vf value = load(x + panel_width * i);
-            const vf q = nearest_of_four(value * inverse);
-            const vf wq = load(w + panel_width * i) * q;
-            a = a + wq * value;
-            b = b + wq * q;
-        }
+    const auto keep = [&](vf a, vf b) {
         const vm better = a * a > gain * b;
         scale = select(better, a / b, scale);
         gain = select(better, scale * a, gain);
     };
+    const auto offer = [&](vf inverse) {
+        vf a = splat(0.0f), b = splat(0.0f), minus_a = splat(0.0f), minus_b = splat(0.0f);
+        TERSOR_UNROLL
+        for (std::size_t i = 0; i < 64; ++i) {
+            const vf value = load(x + panel_width * i), weight = load(w + panel_width * i), v = value * inverse;
+            const vf q = nearest_of_four(v), wq = weight * q;
+            a = a + wq * value;
+            b = b + wq * q;
+            const vf p = nearest_of_four(splat(0.0f) - v), wp = weight * p;
+            minus_a = minus_a + wp * value;
+            minus_b = minus_b + wp * p;
+        }
+        keep(a, b);
+        keep(minus_a, minus_b);
+    };
     const vf inverse = splat(1.0f) / weighted_peak(x, w, 64);
     float r = 0.8f;
-    for (int t = 0; t < (weighted ? 28 : 16); ++t) {
+    for (int t = 0; t < (weighted ? 22 : 10); ++t) {
         offer(inverse * splat(r));
-        offer(inverse * splat(-r));
         // With weights large values may not matter: trials that clip ever more.
-        r = t < 16 ? r + 0.14f : r * 1.25f;
+        r = t < 10 ? r + 0.23f : r * 1.25f;
     }
     offer(splat(1.0f) / scale);
     offer(splat(1.0f) / scale);
