@@ -3,6 +3,7 @@
 #include "tests/common/golden.hpp"
 #include "tests/quantizers/gguf_signed_cases.hpp"
 #include "tests/quantizers/gguf_signed_rules.hpp"
+#include "tests/quantizers/gguf_signed_super_rules.hpp"
 
 #include <gtest/gtest.h>
 
