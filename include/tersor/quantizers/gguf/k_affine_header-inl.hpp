@@ -66,20 +66,27 @@ inline void search_window(const k_affine_search& search, std::size_t j, vf slope
             scaled[i] = load(x + i * panel_width) * inverse;
         }
         const vf squared = scale * scale, shift = header.dmin * inverse;
-        for (int b = -1; b <= 1; ++b) {
-            const vf lm = min(max(center + splat(static_cast<float>(b)), zero), search.header_top);
-            const vf offset = lm * shift;
-            vf error = zero;
-            for (std::size_t i = 0; i < n; ++i) {
-                const vf v = scaled[i] + offset;
+        // The three sums do not wait for each other.
+        const vf lm[3] = {min(max(center - one, zero), search.header_top), min(max(center, zero), search.header_top),
+                          min(max(center + one, zero), search.header_top)};
+        const vf first = lm[0] * shift, second = lm[1] * shift, third = lm[2] * shift;
+        vf errors[3] = {zero, zero, zero};
+        for (std::size_t i = 0; i < n; ++i) {
+            const vf weight = Weighted ? load(w + i * panel_width) : one;
+            const auto add = [&](vf& error, vf v) {
                 const vf off = v - min(max((v + magic) - magic, zero), top);
-                error = error + (Weighted ? load(w + i * panel_width) * (off * off) : off * off);
-            }
-            error = error * squared;
+                error = error + (Weighted ? weight * (off * off) : off * off);
+            };
+            add(errors[0], scaled[i] + first);
+            add(errors[1], scaled[i] + second);
+            add(errors[2], scaled[i] + third);
+        }
+        for (int b = 0; b < 3; ++b) {
+            const vf error = errors[b] * squared;
             const vm better = (least > error) & (scale > zero);
             least = select(better, error, least);
             best_scale = select(better, ls, best_scale);
-            best_minimum = select(better, lm, best_minimum);
+            best_minimum = select(better, lm[b], best_minimum);
         }
     }
     header.scale[j] = best_scale;
