@@ -1,7 +1,6 @@
 // Modes fast and best of the signed block formats: errors against mode reference, against what ggml reaches at best and
 // against the least that the format allows.
 
-#include "tests/common/golden.hpp"
 #include "tests/quantizers/gguf_signed_cases.hpp"
 
 #include <gtest/gtest.h>
@@ -126,7 +125,7 @@ protected:
 TYPED_TEST_SUITE(GgufSignedBest, formats, format_names);
 
 TYPED_TEST(GgufSignedBest, IsNeverWorseThanReferenceOnTheRecordedInputs) {
-    const golden::file inputs("ggml/inputs");
+    const golden::file inputs = recorded("inputs");
     const row x = inputs.tensor<float>("x"), importance = inputs.tensor<float>("imatrix");
     for (std::size_t start = 0; start < x.size(); start += importance.size()) {
         const row values(x.begin() + static_cast<std::ptrdiff_t>(start),

@@ -11,6 +11,8 @@
 #include "tersor/quantizers/gguf/q8_1.hpp"
 #include "tersor/quantizers/gguf/q8_k.hpp"
 
+#include "tests/common/golden.hpp"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -32,6 +34,12 @@ struct format_names {
         return Q::name;
     }
 };
+
+/// The recorded set "ggml/<name>", or the bundled cut of all sets.
+inline golden::file recorded(std::string_view set) {
+    const std::string name = "ggml/" + std::string(set);
+    return golden::file(golden::available(name) ? name : "ggml/signed_types");
+}
 
 /// Runs `work` once with each instruction set of this machine.
 template <class Work>
