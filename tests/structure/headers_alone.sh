@@ -3,6 +3,7 @@
 # Every header compiles alone and twice in one unit, without warnings; the whole library also with -fno-exceptions.
 # Left out are *-inl.hpp, bodies that another header includes once per instruction set (it covers them), and
 # for_each_isa.hpp, which does that.
+# Kernels are compiled for one instruction set: what a header lacks does not depend on it.
 # Where clang++ is installed and COMPILER is another one, clang++ checks the same.
 set -euo pipefail
 include=$(cd "$(dirname "$0")/../../include" && pwd)
@@ -10,7 +11,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
 compilers=("$1")
-export TERSOR_FLAGS="${*:2} -Wall -Wextra -Wconversion -Werror -fsyntax-only"
+export TERSOR_FLAGS="${*:2} -Wall -Wextra -Wconversion -Werror -fsyntax-only -DTERSOR_PORTABLE"
 if [[ ${compilers[0]} != *clang* ]] && command -v clang++ >/dev/null; then
     compilers+=(clang++)
 fi
