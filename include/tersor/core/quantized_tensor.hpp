@@ -167,8 +167,13 @@ public:
         detail::check_whole_blocks<Quantizer>(layout_);
         const index bytes = layout_.rows * layout_.row_bytes;
         if (static_cast<index>(codes_.size()) != bytes) {
-            raise(error_code::shape_mismatch, "a tensor of shape " + detail::shape_text(dimensions_) + " has " +
-                                                  std::to_string(bytes) + " bytes of codes, not " +
+            std::string what = "a tensor of shape " + detail::shape_text(dimensions_);
+            if constexpr (block_quantizer<Quantizer>) {
+                what += " in blocks of " + std::to_string(sizeof(typename Quantizer::block)) + " bytes";
+            } else {
+                what += " with codes of " + std::to_string(Quantizer::format::bits) + " bits";
+            }
+            raise(error_code::shape_mismatch, what + " has " + std::to_string(bytes) + " bytes of codes, not " +
                                                   std::to_string(codes_.size()));
         }
         if constexpr (block_quantizer<Quantizer>) {
