@@ -1,9 +1,10 @@
 // The thorough search of IQ1_S and IQ1_M; compiled once per instruction set.
 //
-// As grid_best-inl.hpp: given the stored d every group is solved exactly for all eight scales, later for four around the
-// one that its last solution asks for, and both shifts, with the point of least weighted squared error among all for each
-// vector; d starts from the reference and moves to where the sum of the groups' parabolas, each at its best scale, is
-// least. What is kept is the least error of decoded values, summed in double: never more than that of the reference.
+// As grid_best-inl.hpp: given the stored d every group is solved exactly for all eight scales, later for four around
+// the one that its last solution asks for, and both shifts, with the point of least weighted squared error among all
+// for each vector; d starts from the reference and moves to where the sum of the groups' parabolas, each at its best
+// scale, is least. What is kept is the least error of decoded values, summed in double: never more than that of the
+// reference.
 
 namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf {
 
