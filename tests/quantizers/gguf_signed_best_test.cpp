@@ -50,7 +50,7 @@ double quality(const row& x, quantize_mode mode) {
     return 10.0 * std::log10(signal / sum(block_errors<Q>(x, {}, encode<Q>(x, {}, mode))));
 }
 
-// Variance 1: normal, Laplace, Student's t of 4 degrees over sqrt(2), as in shared/golden/ggml/quality.json.
+// Variance 1: normal, Laplace, Student's t of 4 degrees over sqrt(2).
 row samples(int kind, std::size_t count) {
     std::mt19937_64 random(static_cast<unsigned>(17 + kind));
     std::normal_distribution<double> gauss;

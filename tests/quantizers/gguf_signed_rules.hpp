@@ -1,8 +1,8 @@
 #ifndef TERSOR_TESTS_QUANTIZERS_GGUF_SIGNED_RULES_HPP
 #define TERSOR_TESTS_QUANTIZERS_GGUF_SIGNED_RULES_HPP
 
-// What ggml writes for the signed block formats, value by value: naive versions of the rules in
-// shared/golden/ggml/README.md, sections 2, 3.1 and 3.2. Each returns the bytes of one row.
+// What ggml writes for the signed block formats, value by value: naive versions of its
+// rules. Each returns the bytes of one row.
 
 #include "tersor/core/exact.hpp"
 #include "tersor/formats/half.hpp"

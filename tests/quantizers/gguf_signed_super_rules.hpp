@@ -1,8 +1,8 @@
 #ifndef TERSOR_TESTS_QUANTIZERS_GGUF_SIGNED_SUPER_RULES_HPP
 #define TERSOR_TESTS_QUANTIZERS_GGUF_SIGNED_SUPER_RULES_HPP
 
-// What ggml writes for q3_k and q6_k, value by value: naive versions of the rules in shared/golden/ggml/README.md,
-// sections 2, 3.2 and 3.3. Each returns the bytes of one row.
+// What ggml writes for q3_k and q6_k, value by value: naive versions of its rules. Each returns the
+// bytes of one row.
 
 #include "tests/quantizers/gguf_signed_rules.hpp"
 

@@ -10,8 +10,8 @@
 //
 // Coordinate descent: l = clamp(rn(-4 / m x), -4, 3), A = sum w x l, B = sum w l l; up to five sweeps: for each i
 // A' = A - w x l and, if A' > 0, B' = B - w l l, l' = clamp(rn(x B' / A'), -4, 3); if that is another level, A' += w x
-// l' and B' += w l' l', accepted if B' > 0 and A' A' B > A A B'. scale = A / B if B > 0, else 0. Source: the
-// description in shared/golden/ggml, sections 3.2 and 3.3.
+// l' and B' += w l' l', accepted if B' > 0 and A' A' B > A A B'. scale = A / B if B > 0, else 0. Source: ggml,
+// make_q3_quants and quantize_row_q3_K_ref.
 
 namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf::signed_blocks {
 

@@ -4,7 +4,7 @@
 //               M = the scale of largest magnitude, below 1e-15 a block of zero bytes; is = -128 / M, d = h(1 / is),
 //               s_j = min(127, rn(is scale_j)); then q = clamp(rn(x / (d s_j)), -32, 31) + 32 with the stored d
 //
-// Source: the description in shared/golden/ggml, section 3.2.
+// Source: ggml, quantize_row_q6_K_ref.
 
 namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf::signed_blocks {
 

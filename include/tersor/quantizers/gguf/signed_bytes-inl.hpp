@@ -8,7 +8,7 @@
 //   error
 //                              of what will be decoded, then d = sum w x q / sum w q q of the best one
 //
-// Source: the description in shared/golden/ggml, section 3.1.
+// Source: ggml, quantize_row_q8_0_ref, quantize_row_q8_1_ref, quantize_row_q8_K_ref.
 
 namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf::signed_blocks {
 

@@ -5,7 +5,7 @@
 //   reference, weighted   the search of signed_search-inl.hpp with w = importance * sqrt(sigma2 + x^2), sigma2 the mean
 //                         square of the row; the levels of the search
 //
-// Source: the description in shared/golden/ggml, sections 3.1 and 3.2.
+// Source: ggml, quantize_row_q4_0_ref, quantize_row_q5_0_ref and their weighted forms.
 
 namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf::signed_blocks {
 

@@ -6,7 +6,7 @@
 //
 // in the order t = 0, -9, ..., 9. The first gives scale = A / B and best = scale A; each other one is accepted if
 // B > 0 and A A > best B. Sums run over the group in order, a rounding per operation, products from the left. A group
-// whose magnitudes are all below 1e-15 has scale 0. Source: the description in shared/golden/ggml, section 3.2.
+// whose magnitudes are all below 1e-15 has scale 0. Source: ggml, make_qx_quants.
 
 namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf::signed_blocks {
 
