@@ -14,8 +14,7 @@ inline void transpose_rest(const float* in, std::ptrdiff_t in_step, std::size_t 
 }
 
 /// out[j * out_step + i] = in[i * in_step + j] for i < rows, j < columns, where the rows of `in` are far apart. Rows whose
-/// distance is a power of two compete for the same few lines of the nearest cache: each line is used up at once, and the
-/// lines that come next are asked for in the cache behind it.
+/// distance is a power of two compete for the same few lines of the nearest cache: each line is used up at once.
 inline void transpose_from_far(const float* in, std::ptrdiff_t in_step, std::size_t rows, std::size_t columns,
                                float* out, std::ptrdiff_t out_step) noexcept {
     constexpr std::size_t line = 16;
@@ -24,9 +23,6 @@ inline void transpose_from_far(const float* in, std::ptrdiff_t in_step, std::siz
         const float* const strip = in + static_cast<std::ptrdiff_t>(i) * in_step;
         std::size_t j = 0;
         for (; j + line <= columns; j += line) {
-            for (std::size_t k = 2 * square; k < 3 * square && i + k < rows; ++k) {
-                __builtin_prefetch(strip + static_cast<std::ptrdiff_t>(k) * in_step + j, 0, 2);
-            }
             for (std::size_t part = j; part < j + line; part += square) {
                 transpose_square(strip + part, in_step, out + static_cast<std::ptrdiff_t>(part) * out_step + i, out_step);
             }

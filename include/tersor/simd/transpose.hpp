@@ -4,7 +4,7 @@
 // Transposed copies of floats: out[j * out_step + i] = in[i * in_step + j].
 //
 // Squares of registers are transposed at a time. One side of the copy is usually a matrix whose lines are far apart: the
-// copy walks along that side's contiguous runs, and asks for the lines that come next.
+// copy walks along that side's contiguous runs, which processors foresee by themselves if they are long.
 
 #include <cstddef>
 
