@@ -2,6 +2,8 @@
 #define TERSOR_TESTS_QUANTIZERS_CODEC_TYPES_HPP
 
 // Every quantizer that the suite of codec_suite.hpp runs over, one a line, by family: a new one is one more line here.
+// With TERSOR_TEST_FEWER_TYPES every third one, for builds in which they take long: what a sanitizer looks for depends
+// less on the type than on the sizes, which stay.
 
 #include "tersor/formats/bitsandbytes_cpu.hpp"
 #include "tersor/formats/e8m0.hpp"
@@ -21,7 +23,32 @@ using namespace tersor;
 using Eigen::bfloat16;
 using Eigen::half;
 
-using signed_integers = testing::Types<    //
+template <class... Ts>
+struct bag;
+
+/// The types of `Rest` of which `Skip` and then two are left out, behind those of `Chosen`.
+template <class Chosen, int Skip, class... Rest>
+struct every_third;
+template <class... Chosen, int Skip>
+struct every_third<bag<Chosen...>, Skip> {
+    using type = testing::Types<Chosen...>;
+};
+template <class... Chosen, class First, class... Rest>
+struct every_third<bag<Chosen...>, 0, First, Rest...> : every_third<bag<Chosen..., First>, 2, Rest...> {};
+template <class... Chosen, int Skip, class First, class... Rest>
+requires(Skip > 0) struct every_third<bag<Chosen...>, Skip, First, Rest...>
+    : every_third<bag<Chosen...>, Skip - 1, Rest...> {
+};
+
+#ifdef TERSOR_TEST_FEWER_TYPES
+template <class... Ts>
+using types = typename every_third<bag<>, 0, Ts...>::type;
+#else
+template <class... Ts>
+using types = testing::Types<Ts...>;
+#endif
+
+using signed_integers = types<             //
     blockwise<absmax<int2>, 32>,           //
     blockwise<absmax<int3>, 7>,            //
     blockwise<absmax<int4>, 16>,           //
@@ -34,7 +61,7 @@ using signed_integers = testing::Types<    //
     blockwise<absmax<int8>, 64>,           //
     blockwise<absmax<int8, half>, 7>>;
 
-using other_integers = testing::Types<                       //
+using other_integers = types<                                //
     blockwise<absmax<int2, float, integer_range::full>, 16>, //
     blockwise<absmax<int4, float, integer_range::full>, 32>, //
     blockwise<absmax<int8, half, integer_range::full>, 64>,  //
@@ -47,7 +74,7 @@ using other_integers = testing::Types<                       //
     blockwise<absmax<uint7>, 128>,                           //
     blockwise<absmax<uint8>, 32>>;
 
-using signed_zero_points = testing::Types<     //
+using signed_zero_points = types<              //
     blockwise<zero_point<int2>, 16>,           //
     blockwise<zero_point<int3>, 64>,           //
     blockwise<zero_point<int4, half>, 32>,     //
@@ -57,7 +84,7 @@ using signed_zero_points = testing::Types<     //
     zero_point<int8>,                          //
     blockwise<zero_point<int8>, 128>>;
 
-using unsigned_zero_points = testing::Types<   //
+using unsigned_zero_points = types<            //
     blockwise<zero_point<uint2>, 32>,          //
     blockwise<zero_point<uint3, half>, 16>,    //
     blockwise<zero_point<uint4>, 128>,         //
@@ -68,7 +95,7 @@ using unsigned_zero_points = testing::Types<   //
     zero_point<uint8>,                         //
     blockwise<zero_point<uint8, half>, 64>>;
 
-using codebooks = testing::Types<                 //
+using codebooks = types<                          //
     blockwise<absmax<nf4>, 64>,                   //
     per_channel<absmax<nf4, half>>,               //
     blockwise<absmax<nf4, bfloat16>, 16>,         //
@@ -82,7 +109,7 @@ using codebooks = testing::Types<                 //
     double_quant<blockwise<absmax<int8>, 16>, 3>, //
     blockwise<absmax<bitsandbytes_cpu<dynamic8>>, 32>>;
 
-using floats = testing::Types<               //
+using floats = types<                        //
     absmax<fp8_e4m3>,                        //
     blockwise<absmax<fp8_e4m3, half>, 32>,   //
     per_channel<absmax<fp8_e5m2>>,           //
@@ -94,7 +121,7 @@ using floats = testing::Types<               //
     blockwise<absmax<fp4_e2m1>, 16>,         //
     blockwise<absmax<fp4_e2m1, bfloat16>, 128>>;
 
-using block_formats = testing::Types<                    //
+using block_formats = types<                             //
     mxfp4,                                               //
     mx<fp4_e2m1, mx_scaling::ceil>,                      //
     mx<fp8_e4m3, mx_scaling::even>,                      //
