@@ -12,6 +12,7 @@
 #include <condition_variable>
 #include <exception>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -69,6 +70,8 @@ public:
         // Shared with the pool: a helper may be scheduled only after the work is done and this call has returned.
         const auto state = std::make_shared<shared_state>();
         state->count = count;
+        // Runs of neighbours: who works on them finds memory pages and their successors where the last ones were.
+        state->run = std::max<index>(1, count / (32 * (std::max<index>(helpers, 0) + 1)));
         const Work* const body = &work;
         // However this call ends, no helper is left that uses its arguments.
         struct closing {
@@ -112,36 +115,50 @@ private:
     struct shared_state {
         std::atomic<index> next{0};
         index count = 0;
+        index run = 1;
         std::mutex mutex;
         std::condition_variable idle;
         index active = 0;
         index finished = 0;
         bool closed = false;
         bool cancelled = false;
-        index failed_at = 0;
         std::exception_ptr failure;
+        /// Only what comes before it is still done: runs are handed out in order, so that some of it may be left.
+        std::atomic<index> limit{std::numeric_limits<index>::max()};
+
+        void stop_at(index i) noexcept {
+            limit = i;
+            next = count;
+        }
     };
 
     template <class Work>
     void take_turns(shared_state& state, const Work& work) const {
-        for (index i; (i = state.next.fetch_add(1)) < state.count;) {
-#if defined(__cpp_exceptions)
-            try {
-                work(i);
-                report(state);
-            } catch (...) {
-                const std::lock_guard lock(state.mutex);
-                if (!state.failure || i < state.failed_at) {
-                    state.failure = std::current_exception();
-                    state.failed_at = i;
-                }
-                state.next = state.count;
+        for (index first; (first = state.next.fetch_add(state.run)) < state.count;) {
+            const index last = std::min(first + state.run, state.count);
+            for (index i = first; i < last && i < state.limit; ++i) {
+                take_turn(state, work, i);
             }
-#else
+        }
+    }
+
+    template <class Work>
+    void take_turn(shared_state& state, const Work& work, index i) const {
+#if defined(__cpp_exceptions)
+        try {
             work(i);
             report(state);
-#endif
+        } catch (...) {
+            const std::lock_guard lock(state.mutex);
+            if (i < state.limit) {
+                state.failure = std::current_exception();
+                state.stop_at(i);
+            }
         }
+#else
+        work(i);
+        report(state);
+#endif
     }
 
     void report(shared_state& state) const {
@@ -153,7 +170,7 @@ private:
         const double done = static_cast<double>(state.finished) / static_cast<double>(state.count);
         if (!state.cancelled && !progress_(done)) {
             state.cancelled = true;
-            state.next = state.count;
+            state.stop_at(0);
         }
     }
 
