@@ -314,7 +314,12 @@ inline super_block encode(const magnitude_rules& r, neighbourhood& near, const f
         }
     }
     if (!(largest > 0.0f)) {
-        return {0, std::vector<int>(256 / each), std::vector<int>(32), std::vector<int>(256 / n), {}};
+        out.scales.assign(256 / n, 0);
+        if (r.parity) { // the others keep what ggml has written by then
+            out.points.assign(256 / each, 0);
+            out.signs.assign(32, 0);
+        }
+        return out;
     }
     const float d = largest / 31.0f, id = 1.0f / d;
     out.d = tersor::fp16::encode(d * r.fudge);

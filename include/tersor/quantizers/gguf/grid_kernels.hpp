@@ -41,8 +41,7 @@ namespace tersor::inline v0::detail {
 template <class Rules>
 void encode_codes(const grid_tables& tables, const float* x, const float* weights, quantize_mode mode,
                   grid_codes& codes) {
-    TERSOR_DISPATCH(gguf::encode_grid_reference<Rules>(tables, x, weights,
-                                                       Rules::misplaces && mode == quantize_mode::reference, codes));
+    TERSOR_DISPATCH(gguf::encode_grid_reference<Rules>(tables, x, weights, mode == quantize_mode::reference, codes));
     if (mode == quantize_mode::best) {
         TERSOR_DISPATCH(gguf::improve_grid_codes<Rules>(tables, x, weights, codes));
     }

@@ -223,12 +223,13 @@ inline void find_starts(const grid_group* groups, float* most) noexcept {
     }
 }
 
-/// One super-block by the rules of the reference; importance is null or 256 weights. `misplace`: as in ggml, whose
-/// IQ3_S stores signs and low bits of points of the groups behind a zero group one group too early, the ninth bits in
-/// place.
+/// One super-block by the rules of the reference; importance is null or 256 weights. `as_ggml`: with what its bytes have
+/// and the rules do not ask for. IQ3_S stores signs and low bits of points of the groups behind a zero group one group too
+/// early, the ninth bits in place; types with a sign for each value keep points and signs where no scale is positive.
 template <class Rules>
-void encode_grid_reference(const detail::grid_tables& tables, const float* x, const float* importance, bool misplace,
+void encode_grid_reference(const detail::grid_tables& tables, const float* x, const float* importance, bool as_ggml,
                            detail::grid_codes& codes) noexcept {
+    const bool misplace = as_ggml && Rules::misplaces;
     constexpr std::size_t count = detail::grid_block / Rules::group, vectors = Rules::group / Rules::positions;
     float squares = 0.0f;
     for (std::size_t i = 0; i < detail::grid_block; ++i) {
@@ -278,7 +279,9 @@ void encode_grid_reference(const detail::grid_tables& tables, const float* x, co
         largest = largest > group.scale ? largest : group.scale;
     }
     if (!(largest > 0.0f)) {
-        codes = {};
+        if (!as_ggml || Rules::has_parity) {
+            codes = {};
+        }
         return;
     }
     const float d = largest / 31.0f, id = 1.0f / d;
