@@ -250,34 +250,8 @@ inline void searched_q3(const float* panel, const float* weights, quantize_mode 
 template <class Block>
 inline void encode_q3(const float* x, const float* importance, std::size_t count, quantize_mode mode,
                       Block* out) noexcept {
-    for (std::size_t b = 0; b < count; ++b, x += super_size) {
-        const float* const weights = importance != nullptr ? importance + b * super_size : nullptr;
-        float panel[super_size], weight_panel[super_size];
-        fill_panel(x, 16, super_group, panel);
-        if (weights != nullptr) {
-            fill_panel(weights, 16, super_group, weight_panel);
-        }
-        const float* const given = weights != nullptr ? weight_panel : nullptr;
-        if (mode == quantize_mode::reference) {
-            reference_q3(x, panel, given, out[b]);
-            continue;
-        }
-        if (weights != nullptr) {
-            searched_q3<true>(panel, given, mode, out[b]);
-        } else {
-            searched_q3<false>(panel, nullptr, mode, out[b]);
-        }
-        if (mode == quantize_mode::best) {
-            Block other;
-            reference_q3(x, panel, given, other);
-            float decoded[super_size], others[super_size];
-            decode_q3(out + b, 1, decoded);
-            decode_q3(&other, 1, others);
-            if (super_error(x, weights, others) < super_error(x, weights, decoded)) {
-                out[b] = other;
-            }
-        }
-    }
+    encode_super(x, importance, count, mode, out, reference_q3<Block>, searched_q3<true, Block>,
+                 searched_q3<false, Block>, decode_q3<Block>);
 }
 
 } // namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf::signed_blocks

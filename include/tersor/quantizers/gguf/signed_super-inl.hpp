@@ -67,4 +67,39 @@ inline double super_error(const float* x, const float* weights, const float* dec
     return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
+/// Super-blocks in any mode, by the rules of a type: reference(x, panel, importance panel, block), the searches
+/// (panel, weights, mode, block) with weights and without, and decode(blocks, count, values).
+template <class Block, class Reference, class Weighted, class Plain, class Decode>
+inline void encode_super(const float* x, const float* importance, std::size_t count, quantize_mode mode, Block* out,
+                         Reference reference, Weighted weighted, Plain plain, Decode decode) noexcept {
+    for (std::size_t b = 0; b < count; ++b, x += super_size) {
+        const float* const weights = importance != nullptr ? importance + b * super_size : nullptr;
+        float panel[super_size], weight_panel[super_size];
+        fill_panel(x, 16, super_group, panel);
+        if (weights != nullptr) {
+            fill_panel(weights, 16, super_group, weight_panel);
+        }
+        const float* const given = weights != nullptr ? weight_panel : nullptr;
+        if (mode == quantize_mode::reference) {
+            reference(x, panel, given, out[b]);
+            continue;
+        }
+        if (weights != nullptr) {
+            weighted(panel, given, mode, out[b]);
+        } else {
+            plain(panel, nullptr, mode, out[b]);
+        }
+        if (mode == quantize_mode::best) {
+            Block other;
+            reference(x, panel, given, other);
+            float decoded[super_size], others[super_size];
+            decode(out + b, 1, decoded);
+            decode(&other, 1, others);
+            if (super_error(x, weights, others) < super_error(x, weights, decoded)) {
+                out[b] = other;
+            }
+        }
+    }
+}
+
 } // namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf::signed_blocks
