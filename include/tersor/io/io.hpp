@@ -64,5 +64,6 @@
 #include "tersor/io/safetensors_values.hpp"
 #include "tersor/io/safetensors_writer.hpp"
 #include "tersor/io/sorted_order.hpp"
+#include "tersor/io/tensor_writer.hpp"
 
 #endif // TERSOR_IO_IO_HPP

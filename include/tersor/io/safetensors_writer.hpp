@@ -1,87 +1,15 @@
 #ifndef TERSOR_IO_SAFETENSORS_WRITER_HPP
 #define TERSOR_IO_SAFETENSORS_WRITER_HPP
 
-// Writing a safetensors file piece by piece: all tensors are declared first, then their data comes in pieces of any
-// size, each tensor's in order, the tensors in any order. Memory: the header and one small buffer.
+// Writing a safetensors file piece by piece; see tensor_writer.hpp.
 
-#include "tersor/core/error.hpp"
-#include "tersor/io/atomic_file.hpp"
-#include "tersor/io/quote.hpp"
 #include "tersor/io/safetensors_layout.hpp"
-
-#include <cstddef>
-#include <cstdint>
-#include <span>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
+#include "tersor/io/tensor_writer.hpp"
 
 namespace tersor::inline v0 {
 
 /// A safetensors file being written. It appears under its name, whole, at commit(). Move-only.
-class safetensors_writer {
-public:
-    safetensors_writer() = default;
-
-    /// Starts a file; errors as atomic_file and safetensors_layout.
-    safetensors_writer(std::string path, safetensors_layout layout, existing_target existing = existing_target::refuse)
-        : layout_(std::move(layout)), written_(layout_.entries().size(), 0), file_(std::move(path), existing) {
-        file_.append(layout_.header());
-    }
-
-    /// Adds the next bytes of a tensor. invalid_argument for an unknown tensor or more bytes than it takes.
-    void append(std::string_view name, std::span<const std::byte> bytes) {
-        const std::size_t i = layout_.find(name);
-        if (i == written_.size()) {
-            raise(error_code::invalid_argument,
-                  file_.path() + ": tensor " + detail::quote_name(name) + " was not declared");
-        }
-        const safetensors_layout::entry& entry = layout_.entries()[i];
-        if (bytes.size() > entry.bytes - written_[i]) {
-            raise(error_code::invalid_argument, file_.path() + ": tensor " + detail::quote_name(name) + " takes " +
-                                                    std::to_string(entry.bytes) + " bytes, not " +
-                                                    std::to_string(written_[i] + bytes.size()));
-        }
-        file_.write_at(entry.offset + written_[i], bytes);
-        written_[i] += bytes.size();
-        total_ += bytes.size();
-    }
-
-    /// Adds the next values of a tensor, as they lie in memory: a vector, an array, a span.
-    template <class Values>
-    requires requires(const Values& values) { std::as_bytes(std::span(values)); }
-    void append(std::string_view name, const Values& values) {
-        append(name, std::span<const std::byte>(std::as_bytes(std::span(values))));
-    }
-
-    /// Whether every tensor has all its bytes.
-    [[nodiscard]] bool complete() const noexcept { return layout_.header().size() + total_ == layout_.size(); }
-
-    /// Puts the file under its name. invalid_argument if a tensor lacks bytes; io if the system refuses.
-    void commit() {
-        for (std::size_t i = 0; i < written_.size(); ++i) {
-            const safetensors_layout::entry& entry = layout_.entries()[i];
-            if (written_[i] != entry.bytes) {
-                raise(error_code::invalid_argument, file_.path() + ": tensor " + detail::quote_name(entry.tensor.name) +
-                                                        " has " + std::to_string(written_[i]) + " of its " +
-                                                        std::to_string(entry.bytes) + " bytes");
-            }
-        }
-        file_.commit();
-    }
-
-    /// What is written where.
-    [[nodiscard]] const safetensors_layout& layout() const noexcept { return layout_; }
-    /// The final path.
-    [[nodiscard]] const std::string& path() const noexcept { return file_.path(); }
-
-private:
-    safetensors_layout layout_;
-    std::vector<std::uint64_t> written_;
-    std::uint64_t total_ = 0;
-    atomic_file file_;
-};
+using safetensors_writer = tensor_writer<safetensors_layout>;
 
 } // namespace tersor::inline v0
 
