@@ -10,10 +10,9 @@
 // `best` finds the exact optimum of d and codes -1, 0, 1. Source: llama.cpp, type 35 (Compilade).
 
 #include "tersor/core/concepts.hpp"
-#include "tersor/formats/half.hpp"
 #include "tersor/formats/integer.hpp"
 #include "tersor/quantizers/gguf/ternary_kernels.hpp"
-#include "tersor/quantizers/gguf/ternary_levels.hpp"
+#include "tersor/quantizers/gguf/ternary_parameters.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -24,6 +23,7 @@ namespace tersor::inline v0::gguf {
 /// TQ2_0, 2.0625 bits per value.
 struct tq2_0 {
     using format = uint2;
+    using parameters = detail::ternary_parameters;
     static constexpr index group = 256;
     static constexpr const char* name = "tq2_0";
     static constexpr std::uint32_t type_id = 35;
@@ -37,23 +37,10 @@ struct tq2_0 {
     };
     static_assert(sizeof(block) == 66);
 
-    /// The scale, as stored.
-    struct parameters {
-        std::uint16_t d;
-        friend bool operator==(const parameters&, const parameters&) = default;
-    };
-
     /// Encodes values.size() / 256 blocks.
     static void encode_blocks(std::span<const float> values, std::span<const float> importance, quantize_mode mode,
                               block* out) noexcept {
-        const std::size_t count = values.size() / 256;
-        if (mode != quantize_mode::best) {
-            TERSOR_DISPATCH(gguf::encode_tq(values.data(), count, out));
-        } else if (importance.empty()) {
-            TERSOR_DISPATCH(gguf::encode_tq_best<false>(values.data(), nullptr, count, out));
-        } else {
-            TERSOR_DISPATCH(gguf::encode_tq_best<true>(values.data(), importance.data(), count, out));
-        }
+        detail::encode_ternary(values, importance, mode, out);
     }
 
     /// `count` blocks to count * 256 floats.
@@ -63,15 +50,11 @@ struct tq2_0 {
 
     [[nodiscard]] static parameters parameters_of(const block& b) noexcept { return {b.d}; }
 
-    /// The code of the one of -1, 0, 1 nearest to value / d, half way going to the even one; for d = 0 that of 0.
-    [[nodiscard]] static std::uint8_t encode(float value, const parameters& p, index) noexcept {
-        const float d = fp16::decode(p.d);
-        return detail::nearest_ternary(d == 0.0f ? 0.0f : value / d, 1);
-    }
+    /// The nearest code for a value of the block; half way the even one.
+    [[nodiscard]] static std::uint8_t encode(float value, const parameters& p, index) noexcept { return p.encode(value); }
 
-    [[nodiscard]] static float decode(std::uint8_t code, const parameters& p, index) noexcept {
-        return static_cast<float>(static_cast<int>(code) - 1) * fp16::decode(p.d);
-    }
+    /// The value of a code.
+    [[nodiscard]] static float decode(std::uint8_t code, const parameters& p, index) noexcept { return p.decode(code); }
 
     /// The 256 codes of a block.
     static void codes_of(const block& b, std::uint8_t* codes) noexcept {
