@@ -4,6 +4,7 @@
 #include "tersor/quantizers/mx.hpp"
 #include "tersor/quantizers/nvfp4.hpp"
 #include "tersor/quantizers/quantize.hpp"
+#include "tests/common/isas.hpp"
 
 #include <unsupported/Eigen/CXX11/ThreadPool>
 
@@ -36,18 +37,7 @@ Eigen::MatrixXf by_definition(const W& w, const X& x) {
     return y;
 }
 
-template <class Body>
-void for_each_isa(const Body& body) {
-    const isa before = active_isa();
-    for (const isa set : {isa::generic, isa::avx2, isa::avx512}) {
-        if (set <= best_isa()) {
-            SCOPED_TRACE(to_string(set));
-            set_isa(set);
-            body();
-        }
-    }
-    set_isa(before);
-}
+using isas::for_each_isa;
 
 template <class Q>
 class Product : public testing::Test {};

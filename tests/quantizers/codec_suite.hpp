@@ -10,6 +10,7 @@
 #include "tersor/core/options.hpp"
 #include "tersor/quantizers/codec.hpp"
 #include "tersor/simd/isa.hpp"
+#include "tests/common/isas.hpp"
 #include "tests/common/reference.hpp"
 
 #include <gtest/gtest.h>
@@ -233,19 +234,7 @@ testing::AssertionResult equal_bits(std::span<const T> actual, std::span<const T
     return testing::AssertionSuccess();
 }
 
-/// Runs `body` on each instruction set that this machine has.
-template <class Body>
-void for_each_isa(const Body& body) {
-    const tersor::isa before = tersor::active_isa();
-    for (const tersor::isa set : {tersor::isa::generic, tersor::isa::avx2, tersor::isa::avx512}) {
-        if (set <= tersor::best_isa()) {
-            SCOPED_TRACE(to_string(set));
-            tersor::set_isa(set);
-            body();
-        }
-    }
-    tersor::set_isa(before);
-}
+using isas::for_each_isa;
 
 /// Calls body(x, group, expected) for all data and sizes until something fails.
 template <class Q, class Body>

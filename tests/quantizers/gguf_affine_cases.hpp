@@ -5,6 +5,7 @@
 
 #include "common/golden.hpp"
 #include "tersor/simd/isa.hpp"
+#include "tests/common/isas.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -15,27 +16,7 @@
 
 namespace gguf_cases {
 
-/// The instruction sets of this machine.
-inline std::vector<tersor::isa> instruction_sets() {
-    std::vector<tersor::isa> sets;
-    for (const tersor::isa set : {tersor::isa::generic, tersor::isa::avx2, tersor::isa::avx512}) {
-        if (set <= tersor::best_isa()) {
-            sets.push_back(set);
-        }
-    }
-    return sets;
-}
-
-/// Runs `work` once with each instruction set.
-template <class Work>
-void for_each_isa(Work work) {
-    const tersor::isa before = tersor::active_isa();
-    for (const tersor::isa set : instruction_sets()) {
-        tersor::set_isa(set);
-        work(set);
-    }
-    tersor::set_isa(before);
-}
+using isas::for_each_isa;
 
 /// A recorded set of ggml's, or the small cut of it that holds the affine types and their inputs.
 inline golden::file recorded(std::string_view set) {

@@ -12,6 +12,7 @@
 #include "tersor/quantizers/gguf/q8_k.hpp"
 
 #include "tests/common/golden.hpp"
+#include "tests/common/isas.hpp"
 
 #include <gtest/gtest.h>
 
@@ -41,19 +42,7 @@ inline golden::file recorded(std::string_view set) {
     return golden::file(golden::available(name) ? name : "ggml/signed_types");
 }
 
-/// Runs `work` once with each instruction set of this machine.
-template <class Work>
-void for_each_isa(Work work) {
-    const tersor::isa before = tersor::active_isa();
-    for (const tersor::isa set : {tersor::isa::generic, tersor::isa::avx2, tersor::isa::avx512}) {
-        if (set <= tersor::best_isa()) {
-            tersor::set_isa(set);
-            SCOPED_TRACE(tersor::to_string(set));
-            work();
-        }
-    }
-    tersor::set_isa(before);
-}
+using isas::for_each_isa;
 
 /// The bytes of a run of values in one mode.
 template <class Q>

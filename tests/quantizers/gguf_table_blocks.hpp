@@ -7,6 +7,7 @@
 #include "tersor/simd/isa.hpp"
 
 #include "tests/common/golden.hpp"
+#include "tests/common/isas.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -121,18 +122,7 @@ inline std::vector<float> weights(std::size_t count, unsigned seed) {
     return w;
 }
 
-/// Calls f(isa) with each instruction set of this machine in force.
-template <class F>
-void for_each_isa(const F& f) {
-    const tersor::isa before = tersor::active_isa();
-    for (const tersor::isa set : {tersor::isa::generic, tersor::isa::avx2, tersor::isa::avx512}) {
-        if (set <= tersor::best_isa()) {
-            tersor::set_isa(set);
-            f(set);
-        }
-    }
-    tersor::set_isa(before);
-}
+using isas::for_each_isa;
 
 /// The blocks of some values.
 template <class Q>

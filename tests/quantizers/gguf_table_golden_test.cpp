@@ -83,15 +83,12 @@ TYPED_TEST(GgufTableGolden, ReferenceModeWritesTheRecordedBytesOnEveryInstructio
     const std::string weighted_name = TypeParam::uses_importance ? "q_im." : "q.";
     const std::vector<std::uint8_t> expected_weighted =
         this->results.template tensor<std::uint8_t>(weighted_name + this->upper_name());
-    for (const isa set : {isa::generic, isa::avx2, isa::avx512}) {
-        if (set <= best_isa()) {
-            set_isa(set);
-            const std::size_t cols = this->importance.size();
-            EXPECT_EQ(count_differences(encode_rows<Q>(this->x, cols, {}), expected), 0u) << to_string(set);
-            EXPECT_EQ(count_differences(encode_rows<Q>(this->x, cols, this->importance), expected_weighted), 0u)
-                << to_string(set) << " with importance";
-        }
-    }
+    isas::for_each_isa([&](isa set) {
+        const std::size_t cols = this->importance.size();
+        EXPECT_EQ(count_differences(encode_rows<Q>(this->x, cols, {}), expected), 0u) << to_string(set);
+        EXPECT_EQ(count_differences(encode_rows<Q>(this->x, cols, this->importance), expected_weighted), 0u)
+            << to_string(set) << " with importance";
+    });
 }
 
 TYPED_TEST(GgufTableGolden, DecodesTheRecordedBytesToTheRecordedValues) {
@@ -100,17 +97,14 @@ TYPED_TEST(GgufTableGolden, DecodesTheRecordedBytesToTheRecordedValues) {
     const std::vector<float> expected = this->results.template tensor<float>("y." + this->upper_name());
     std::vector<typename Q::block> blocks(bytes.size() / sizeof(typename Q::block));
     std::memcpy(blocks.data(), bytes.data(), bytes.size());
-    for (const isa set : {isa::generic, isa::avx2, isa::avx512}) {
-        if (set <= best_isa()) {
-            set_isa(set);
-            const std::vector<float> y = gguf_blocks::decode<Q>(blocks);
-            ASSERT_FALSE(expected.empty());
-            for (std::size_t i = 0; i < expected.size(); ++i) {
-                ASSERT_TRUE(y[i] == expected[i] || (std::isnan(y[i]) && std::isnan(expected[i])))
-                    << to_string(set) << " value " << i << ": " << y[i] << " instead of " << expected[i];
-            }
+    isas::for_each_isa([&](isa set) {
+        const std::vector<float> y = gguf_blocks::decode<Q>(blocks);
+        ASSERT_FALSE(expected.empty());
+        for (std::size_t i = 0; i < expected.size(); ++i) {
+            ASSERT_TRUE(y[i] == expected[i] || (std::isnan(y[i]) && std::isnan(expected[i])))
+                << to_string(set) << " value " << i << ": " << y[i] << " instead of " << expected[i];
         }
-    }
+    });
 }
 
 TEST(GgufIq4Nl, FirstFitWritesTheRecordedBytes) {

@@ -1,4 +1,5 @@
 #include "tersor/simd/transpose.hpp"
+#include "tests/common/isas.hpp"
 
 #include <gtest/gtest.h>
 
@@ -9,32 +10,15 @@ using namespace tersor;
 
 namespace {
 
-class Transpose : public testing::TestWithParam<isa> {
-protected:
-    void SetUp() override { before_ = set_isa(GetParam()); }
-    void TearDown() override { set_isa(before_); }
+class Transpose : public isas::each_isa {};
 
-private:
-    isa before_ = isa::generic;
-};
-
-std::vector<isa> available() {
-    std::vector<isa> sets;
-    for (const isa set : {isa::generic, isa::avx2, isa::avx512}) {
-        if (set <= best_isa()) {
-            sets.push_back(set);
-        }
-    }
-    return sets;
-}
-
-INSTANTIATE_TEST_SUITE_P(Isa, Transpose, testing::ValuesIn(available()),
-                         [](const auto& info) { return std::string(to_string(info.param)); });
+INSTANTIATE_TEST_SUITE_P(Isa, Transpose, testing::ValuesIn(isas::available()), isas::name);
 
 } // namespace
 
 TEST_P(Transpose, EveryShapeKeepsItsValuesAndWritesNothingElse) {
-    constexpr std::size_t heights[] = {0, 1, 3, 4, 7, 8, 15, 16, 17, 33, 64}, widths[] = {0, 1, 5, 8, 9, 16, 31, 32, 50};
+    constexpr std::size_t heights[] = {0, 1, 3, 4, 7, 8, 15, 16, 17, 33, 64},
+                          widths[] = {0, 1, 5, 8, 9, 16, 31, 32, 50};
     constexpr std::size_t gaps[] = {0, 3};
     for (const std::size_t rows : heights) {
         for (const std::size_t columns : widths) {

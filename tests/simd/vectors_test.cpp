@@ -1,4 +1,5 @@
 #include "tersor/simd/vectors.hpp"
+#include "tests/common/isas.hpp"
 
 #include <gtest/gtest.h>
 
@@ -60,27 +61,9 @@ using namespace tersor;
 namespace {
 
 // One test for each instruction set that this machine has.
-class Vectors : public testing::TestWithParam<isa> {
-protected:
-    void SetUp() override { before_ = set_isa(GetParam()); }
-    void TearDown() override { set_isa(before_); }
+class Vectors : public isas::each_isa {};
 
-private:
-    isa before_ = isa::generic;
-};
-
-std::vector<isa> available() {
-    std::vector<isa> sets;
-    for (const isa set : {isa::generic, isa::avx2, isa::avx512}) {
-        if (set <= best_isa()) {
-            sets.push_back(set);
-        }
-    }
-    return sets;
-}
-
-INSTANTIATE_TEST_SUITE_P(Isa, Vectors, testing::ValuesIn(available()),
-                         [](const auto& info) { return std::string(to_string(info.param)); });
+INSTANTIATE_TEST_SUITE_P(Isa, Vectors, testing::ValuesIn(isas::available()), isas::name);
 
 std::uint32_t pattern_of(float x) {
     return std::bit_cast<std::uint32_t>(x);
