@@ -57,9 +57,8 @@ template <quantizer Quantizer>
 [[nodiscard]] constexpr row_layout make_row_layout(index rows, index length) noexcept {
     if constexpr (block_quantizer<Quantizer>) {
         row_layout layout = make_row_layout(rows, length, Quantizer::group, 8);
-        layout.row_bytes =
-            ((length - 1) / Quantizer::group + 1) * static_cast<index>(sizeof(typename Quantizer::block));
-        layout.row_bytes = length == 0 ? 0 : layout.row_bytes;
+        const index blocks = length == 0 ? 0 : (length - 1) / Quantizer::group + 1;
+        layout.row_bytes = blocks * static_cast<index>(sizeof(typename Quantizer::block));
         return layout;
     } else {
         return make_row_layout(rows, length, Quantizer::group, Quantizer::format::bits);

@@ -124,8 +124,7 @@ void prefetch(const basic_quantized<Q, Rank, Kind, C, P>& q, const row_layout& l
     }
 }
 
-/// The same, past the caches, a piece at a time. `unit` is a multiple of 8 values or of
-/// whole groups.
+/// As decode_row, but past the caches, a piece at a time. Pieces are multiples of `unit`, a multiple of 8 values.
 template <class Q, int Rank, class Kind, class C, class P>
 void stream_row(const basic_quantized<Q, Rank, Kind, C, P>& q, const row_layout& layout, index row, index column,
                 index columns, index unit, float* out) {
