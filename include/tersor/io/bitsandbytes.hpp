@@ -22,11 +22,11 @@
 #include "tersor/formats/dynamic8.hpp"
 #include "tersor/formats/fp4.hpp"
 #include "tersor/formats/nf4.hpp"
-#include "tersor/io/bitsandbytes_llm_int8.hpp"
 #include "tersor/io/bitsandbytes_state.hpp"
 #include "tersor/io/safetensors_layout.hpp"
 #include "tersor/quantizers/absmax.hpp"
 #include "tersor/quantizers/double_quant.hpp"
+#include "tersor/quantizers/llm_int8.hpp"
 
 #include <array>
 #include <cstddef>

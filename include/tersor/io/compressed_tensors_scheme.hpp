@@ -19,8 +19,8 @@
 #include "tersor/core/error.hpp"
 #include "tersor/formats/e8m0.hpp"
 #include "tersor/formats/fp8.hpp"
-#include "tersor/io/compressed_tensors_nvfp4.hpp"
 #include "tersor/quantizers/absmax.hpp"
+#include "tersor/quantizers/compressed_tensors_nvfp4.hpp"
 
 #include <Eigen/Core>
 

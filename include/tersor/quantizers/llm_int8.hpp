@@ -1,5 +1,5 @@
-#ifndef TERSOR_IO_BITSANDBYTES_LLM_INT8_HPP
-#define TERSOR_IO_BITSANDBYTES_LLM_INT8_HPP
+#ifndef TERSOR_QUANTIZERS_LLM_INT8_HPP
+#define TERSOR_QUANTIZERS_LLM_INT8_HPP
 
 // LLM.int8: 8-bit integers with the largest magnitude of each row stored in place of a scale.
 //
@@ -62,4 +62,4 @@ struct llm_int8 {
 
 } // namespace tersor::inline v0
 
-#endif // TERSOR_IO_BITSANDBYTES_LLM_INT8_HPP
+#endif // TERSOR_QUANTIZERS_LLM_INT8_HPP

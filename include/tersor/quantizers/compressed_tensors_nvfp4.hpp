@@ -1,5 +1,5 @@
-#ifndef TERSOR_IO_COMPRESSED_TENSORS_NVFP4_HPP
-#define TERSOR_IO_COMPRESSED_TENSORS_NVFP4_HPP
+#ifndef TERSOR_QUANTIZERS_COMPRESSED_TENSORS_NVFP4_HPP
+#define TERSOR_QUANTIZERS_COMPRESSED_TENSORS_NVFP4_HPP
 
 // NVFP4 as compressed-tensors computes and stores it: the scale of the tensor is a divisor, not a factor.
 //
@@ -73,4 +73,4 @@ struct compressed_tensors_nvfp4 {
 
 } // namespace tersor::inline v0
 
-#endif // TERSOR_IO_COMPRESSED_TENSORS_NVFP4_HPP
+#endif // TERSOR_QUANTIZERS_COMPRESSED_TENSORS_NVFP4_HPP
