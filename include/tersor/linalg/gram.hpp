@@ -1,9 +1,10 @@
 #ifndef TERSOR_LINALG_GRAM_HPP
 #define TERSOR_LINALG_GRAM_HPP
 
-// The product of a matrix with itself, x^T x, upper triangle only: for i <= j
+// The product of a transposed matrix with itself, x^T x, of which only the upper triangle i <= j is computed, or with
+// another one of as many rows, x^T y:
 //
-//   c_ij = fma(x_ti, x_tj, c_ij)   for t = 0, 1, ... over the rows of x, each step rounded once
+//   c_ij = fma(x_ti, y_tj, c_ij)   for t = 0, 1, ... over the rows, each step rounded once
 
 #include "tersor/linalg/multiply.hpp"
 
@@ -20,6 +21,19 @@ void add_gram(matrix_view<Scalar> c, matrix_view<const std::type_identity_t<Scal
     }
     detail::product<Scalar>(c, {x.data, 1, x.stride}, {x.data, 1, x.stride}, x.rows, false,
                             detail::part_of_result::upper)
+        .run(exec);
+}
+
+/// c += x^T y for x [k x m], y [k x n], c [m x n], which shares no element with them, in the same order.
+/// Errors: `shape_mismatch`; `cancelled`, with c in between.
+template <class Scalar>
+void add_gram(matrix_view<Scalar> c, matrix_view<const std::type_identity_t<Scalar>> x,
+              matrix_view<const std::type_identity_t<Scalar>> y, const execution& exec = {}) {
+    const auto transposed = [](const matrix_view<const Scalar>& m) {
+        return matrix_view<const Scalar>{m.data, m.cols, m.rows, m.stride};
+    };
+    detail::check_product<Scalar>("add_gram", c, transposed(x), y);
+    detail::product<Scalar>(c, {x.data, 1, x.stride}, {y.data, 1, y.stride}, x.rows, false, detail::part_of_result::all)
         .run(exec);
 }
 

@@ -17,7 +17,6 @@ namespace tersor::inline v0::simd::TERSOR_GENERIC_NAMESPACE {
 
 using raw_double [[gnu::vector_size(16)]] = double;
 using raw_long [[gnu::vector_size(16)]] = std::int64_t;
-using raw_half_float [[gnu::vector_size(8)]] = float;
 
 struct vd {
     raw_double r;
@@ -33,6 +32,16 @@ inline vd load(const double* p) noexcept {
 }
 inline void store(double* p, vd v) noexcept {
     std::memcpy(p, &v, sizeof v);
+}
+/// The floats at p as doubles.
+inline vd load_wide(const float* p) noexcept {
+    return {raw_double{double{p[0]}, double{p[1]}}};
+}
+inline vd operator+(vd a, vd b) noexcept {
+    return {a.r + b.r};
+}
+inline vd operator-(vd a, vd b) noexcept {
+    return {a.r - b.r};
 }
 inline vd operator/(vd a, vd b) noexcept {
     return {a.r / b.r};
@@ -81,6 +90,15 @@ inline vd load(const double* p) noexcept {
 inline void store(double* p, vd v) noexcept {
     _mm256_storeu_pd(p, v.r);
 }
+inline vd load_wide(const float* p) noexcept {
+    return {_mm256_cvtps_pd(_mm_loadu_ps(p))};
+}
+inline vd operator+(vd a, vd b) noexcept {
+    return {_mm256_add_pd(a.r, b.r)};
+}
+inline vd operator-(vd a, vd b) noexcept {
+    return {_mm256_sub_pd(a.r, b.r)};
+}
 inline vd operator/(vd a, vd b) noexcept {
     return {_mm256_div_pd(a.r, b.r)};
 }
@@ -111,6 +129,15 @@ inline vd load(const double* p) noexcept {
 }
 inline void store(double* p, vd v) noexcept {
     _mm512_storeu_pd(p, v.r);
+}
+inline vd load_wide(const float* p) noexcept {
+    return {_mm512_cvtps_pd(_mm256_loadu_ps(p))};
+}
+inline vd operator+(vd a, vd b) noexcept {
+    return {_mm512_add_pd(a.r, b.r)};
+}
+inline vd operator-(vd a, vd b) noexcept {
+    return {_mm512_sub_pd(a.r, b.r)};
 }
 inline vd operator/(vd a, vd b) noexcept {
     return {_mm512_div_pd(a.r, b.r)};
