@@ -55,7 +55,7 @@ namespace detail {
 
 [[nodiscard]] inline json::value arguments_of(const scheme& s) {
     json::object members;
-    members.push_back({"actorder", nullptr});
+    members.push_back({"actorder", s.act_order ? json::value("group") : json::value()});
     members.push_back({"block_structure", nullptr});
     members.push_back({"dynamic", false});
     members.push_back({"group_size", s.group > 0 ? json::value(s.group) : json::value()});

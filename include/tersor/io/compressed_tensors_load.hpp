@@ -12,6 +12,7 @@
 #include "tersor/core/error.hpp"
 #include "tersor/core/quantized_tensor.hpp"
 #include "tersor/io/compressed_tensors.hpp"
+#include "tersor/io/compressed_tensors_integers.hpp"
 #include "tersor/io/compressed_tensors_weight.hpp"
 #include "tersor/io/quantized_model_rows.hpp"
 #include "tersor/io/safetensors_values.hpp"
@@ -23,7 +24,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <numeric>
 #include <span>
 #include <string>
 #include <utility>
@@ -32,25 +32,6 @@
 namespace tersor::inline v0::compressed_tensors {
 
 namespace detail {
-
-[[nodiscard]] inline const std::uint8_t* bytes_at(const safetensors_tensor& tensor) noexcept {
-    return reinterpret_cast<const std::uint8_t*>(tensor.data.data());
-}
-
-/// The zero points of integers as u = zero + 2^(bits-1); all 2^(bits-1) for symmetric ones.
-[[nodiscard]] inline std::vector<std::uint8_t> read_zeros(const stored_weight& w) {
-    const int half = 1 << (w.scheme.bits - 1);
-    std::vector<std::uint8_t> u(static_cast<std::size_t>(w.scale->elements()), static_cast<std::uint8_t>(half));
-    if (w.zero_point != nullptr) {
-        if (packs_zeros(w.scheme)) {
-            return unpack_zeros(w.zero_point->data.data(), w.rows, w.groups, w.scheme.bits);
-        }
-        for (std::size_t i = 0; i < u.size(); ++i) {
-            u[i] = static_cast<std::uint8_t>(static_cast<int>(w.zero_point->data[i]) + half);
-        }
-    }
-    return u;
-}
 
 /// The rows of a weight for a quantizer of its family, without their parameters.
 template <class Q>
@@ -64,19 +45,6 @@ template <class Q>
     rows.rows_per_group = std::max<index>(w.scheme.block_rows, 1);
     rows.groups_per_row = w.scheme.strategy == strategy::tensor ? 0 : static_cast<index>(w.groups);
     return rows;
-}
-
-/// The group of every column by a group index.
-[[nodiscard]] inline std::vector<index> groups_of_columns(const stored_weight& w) {
-    const std::vector<std::int32_t> groups = read_values<std::int32_t>(*w.group_index);
-    std::vector<std::size_t> sorted(groups.size());
-    std::iota(sorted.begin(), sorted.end(), std::size_t{0});
-    std::stable_sort(sorted.begin(), sorted.end(), [&](std::size_t a, std::size_t b) { return groups[a] < groups[b]; });
-    std::vector<index> result(groups.size());
-    for (std::size_t i = 0; i < sorted.size(); ++i) {
-        result[sorted[i]] = static_cast<index>(i) / w.scheme.group;
-    }
-    return result;
 }
 
 template <class Q>
@@ -150,6 +118,8 @@ void decode(const stored_weight& w, std::span<float> out, const Execution& exec)
     switch (w.scheme.format) {
     case format::pack_quantized:
         switch (w.scheme.bits) {
+        case 1:
+            return detail::decode_bits(w, out, exec);
         case 2:
             return detail::decode_integers<uint2>(w, out, exec);
         case 3:

@@ -144,9 +144,6 @@ private:
                                         "(config.json) has to say them");
         }
         w_.scheme.bits = choice.size() == 1 ? choice[0] : 8;
-        if (w_.scheme.bits == 1) {
-            fail_variant(*w_.codes, "has codes of 1 bit; 2 to 8 can be read");
-        }
         find_strategy();
     }
 
@@ -271,6 +268,7 @@ private:
                 fail(groups, "names group " + std::to_string(value) + " of " + std::to_string(w_.groups));
             }
         }
+        w_.scheme.act_order = true;
     }
 
     stored_weight w_;

@@ -12,8 +12,9 @@
 //   nvfp4-pack-quantized    weight_packed U8, low nibble first         weight_scale F8_E4M3, weight_global_scale F32
 //   [1]
 //
-// Integers with a zero point have weight_zero_point: I8 like the scales, or packed along the rows. Source:
-// vllm-project/compressed-tensors, compressors and quantization/quant_args.
+// Integers with a zero point have weight_zero_point: I8 like the scales, or packed along the rows. Groups that are not
+// runs of columns have weight_g_idx I32 [cols]. Source: vllm-project/compressed-tensors, compressors and
+// quantization/quant_args.
 
 #include "tersor/core/concepts.hpp"
 #include "tersor/core/error.hpp"
@@ -72,6 +73,7 @@ struct scheme {
     compressed_tensors::strategy strategy = strategy::group;
     index group = 0;      ///< columns that share a scale; 0 for the strategies tensor and channel
     index block_rows = 0; ///< rows that share a scale; 0 but for the strategy block, which is read, not written
+    bool act_order = false; ///< columns are grouped by a stored index
 
     friend bool operator==(const scheme&, const scheme&) = default;
 };

@@ -1,16 +1,18 @@
 #ifndef TERSOR_IO_QUANTIZED_MODEL_HPP
 #define TERSOR_IO_QUANTIZED_MODEL_HPP
 
-// The weights of a model, whatever they are stored as: plain tensors, the bitsandbytes layout, the compressed-tensors
-// layout, mixed in any way. Companion tensors are grouped into the weights that they belong to, and checked, when the
+// The weights of a model, whatever they are stored as: plain tensors, the layouts of bitsandbytes, compressed-tensors,
+// GPTQ and AWQ, mixed in any way. Companion tensors are grouped into the weights that they belong to, and checked, when the
 // model is opened; their shards do not matter.
 
 #include "tersor/core/error.hpp"
 #include "tersor/core/execution.hpp"
 #include "tersor/core/quantized_tensor.hpp"
+#include "tersor/io/awq_config.hpp"
 #include "tersor/io/bitsandbytes_load.hpp"
 #include "tersor/io/compressed_tensors_load.hpp"
 #include "tersor/io/compressed_tensors_reader.hpp"
+#include "tersor/io/gptq_config.hpp"
 #include "tersor/io/json.hpp"
 #include "tersor/io/mapped_file.hpp"
 #include "tersor/io/quantized_model_weight.hpp"
@@ -21,6 +23,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -109,8 +112,20 @@ public:
         return ((holds<Qs>(weight) && (visitor(load<Qs>(weight)), true)) || ...);
     }
 
-    /// The content of config.json of a folder; of a file the metadata "quantization_config", as the only member of that
-    /// name; else null.
+    /// Whether load_affine can give a weight of this model: integers of compressed-tensors, GPTQ and AWQ.
+    [[nodiscard]] bool holds_affine(const model_weight& weight) const {
+        return std::visit([](const auto& content) { return detail::holds_affine_weight(content); }, content_of(weight));
+    }
+
+    /// The weight as integers with scales and zero points, act-order included. Memory: a byte a value. Errors:
+    /// unsupported if not holds_affine; corrupt_file for a scale that is not finite.
+    [[nodiscard]] affine_weight load_affine(const model_weight& weight) const {
+        return std::visit([&](const auto& content) { return detail::load_affine_weight(content, weight.name); },
+                          content_of(weight));
+    }
+
+    /// The content of config.json of a folder, where quantize_config.json or quant_config.json stand in for a missing
+    /// "quantization_config"; of a file the metadata "quantization_config", as the only member of that name; else null.
     [[nodiscard]] const json::value& config() const noexcept { return config_; }
 
     /// The files and their tensors.
@@ -123,10 +138,24 @@ private:
     }
 
     void read_config() {
-        const std::string path = files_.path() + "/config.json";
-        if (files_.is_folder() && ::access(path.c_str(), F_OK) == 0) {
+        const auto parse_file = [this](const char* name, json::value& to) {
+            const std::string path = files_.path() + "/" + name;
+            if (!files_.is_folder() || ::access(path.c_str(), F_OK) != 0) {
+                return false;
+            }
             const mapped_file file(path);
-            config_ = json::parse(file.text(), path);
+            to = json::parse(file.text(), path);
+            return true;
+        };
+        const bool has_config = parse_file("config.json", config_);
+        if (config_.find("quantization_config") == nullptr && (!has_config || config_.is(json::kind::object))) {
+            json::value beside;
+            if (parse_file("quantize_config.json", beside) || parse_file("quant_config.json", beside)) {
+                config_["quantization_config"] = std::move(beside);
+                return;
+            }
+        }
+        if (has_config) {
             return;
         }
         for (const safetensors_file& file : files_.files()) {
@@ -148,6 +177,9 @@ private:
         const std::vector<compressed_tensors::hint> hints = quantization != nullptr
                                                                 ? compressed_tensors::hints_of(*quantization)
                                                                 : std::vector<compressed_tensors::hint>{};
+        const std::string method = quantization != nullptr ? detail::method_of(*quantization) : std::string();
+        std::optional<gptq_layout::config> gptq;
+        bool is_first = true;
         std::vector<model_weight> found;
         std::vector<detail::weight_content> contents;
         std::vector<const safetensors_tensor*> taken;
@@ -163,6 +195,21 @@ private:
                 add(bitsandbytes::find_blockwise(tensor, source, find_tensor));
             } else if (tensor.name == "SCB" || tensor.name.ends_with(".SCB")) {
                 add(bitsandbytes::find_int8(tensor, source, find_tensor));
+            } else if (detail::is_packed_codes(tensor.name)) {
+                if (is_first && method == "gptq") {
+                    gptq = gptq_layout::read_config(*quantization);
+                } else if (is_first && method == "awq") {
+                    static_cast<void>(awq_layout::read_config(*quantization));
+                }
+                is_first = false;
+                const std::string_view prefix = std::string_view(tensor.name).substr(0, tensor.name.size() - 7);
+                const safetensors_tensor* const scales = find_tensor(std::string(prefix) + "scales");
+                const bool by_form = method != "gptq" && scales != nullptr && awq_layout::has_form(tensor, *scales);
+                if (method == "awq" || by_form) {
+                    add(awq_layout::find_weight(tensor, source, find_tensor));
+                } else {
+                    add(gptq_layout::find_weight(tensor, source, find_tensor, gptq));
+                }
             } else if (detail::holds_compressed_codes(tensor, find_tensor)) {
                 add(compressed_tensors::find_weight(tensor, source, find_tensor, hints));
             }

@@ -7,8 +7,11 @@
 #include "tersor/core/error.hpp"
 #include "tersor/formats/convert.hpp"
 #include "tersor/formats/fp8.hpp"
+#include "tersor/io/affine_weight.hpp"
+#include "tersor/io/awq_reader.hpp"
 #include "tersor/io/bitsandbytes_load.hpp"
 #include "tersor/io/compressed_tensors_load.hpp"
+#include "tersor/io/gptq_load.hpp"
 #include "tersor/io/json_value.hpp"
 #include "tersor/io/safetensors_values.hpp"
 
@@ -26,7 +29,7 @@
 namespace tersor::inline v0 {
 
 /// How a weight is stored.
-enum class weight_layout { plain, bitsandbytes, compressed_tensors };
+enum class weight_layout { plain, bitsandbytes, compressed_tensors, gptq, awq };
 
 /// One weight of a model.
 struct model_weight {
@@ -54,7 +57,8 @@ namespace detail {
 
 /// A plain tensor, or the weight of a layout.
 using weight_content = std::variant<const safetensors_tensor*, bitsandbytes::blockwise_weight,
-                                    bitsandbytes::int8_weight, compressed_tensors::stored_weight>;
+                                    bitsandbytes::int8_weight, compressed_tensors::stored_weight,
+                                    gptq_layout::stored_weight, awq_layout::stored_weight>;
 
 [[nodiscard]] constexpr bool is_fp8(safetensors_dtype type) noexcept {
     return type == safetensors_dtype::f8_e4m3 || type == safetensors_dtype::f8_e5m2 ||
@@ -154,6 +158,26 @@ inline void add_parts(model_weight& weight, std::initializer_list<const safetens
     return weight;
 }
 
+[[nodiscard]] inline model_weight describe_affine(const std::string& name, const affine_shape& s, weight_layout layout,
+                                                  safetensors_dtype scales) {
+    model_weight weight = named_weight(name, {s.rows, s.cols}, layout, scales);
+    weight.spec = (s.symmetric ? "int" : "uint") + std::to_string(s.bits) + "/" +
+                  (s.group > 0 ? std::to_string(s.group) : "row");
+    return weight;
+}
+
+[[nodiscard]] inline model_weight describe(const gptq_layout::stored_weight& w, const json::value&) {
+    model_weight weight = describe_affine(w.name, w.shape, weight_layout::gptq, w.scales->dtype);
+    add_parts(weight, {w.codes, w.zeros, w.scales, w.group_index});
+    return weight;
+}
+
+[[nodiscard]] inline model_weight describe(const awq_layout::stored_weight& w, const json::value&) {
+    model_weight weight = describe_affine(w.name, w.shape, weight_layout::awq, w.scales->dtype);
+    add_parts(weight, {w.codes, w.zeros, w.scales});
+    return weight;
+}
+
 template <class Format>
 void read_fp8(const safetensors_tensor& tensor, std::span<float> to) {
     const auto* const codes = reinterpret_cast<const std::uint8_t*>(tensor.data.data());
@@ -200,6 +224,26 @@ template <class Q, int Rank, class Content>
     }
 }
 
+/// Whether a weight is integers with scales and zero points, as layouts exchange them.
+template <class Content>
+[[nodiscard]] bool holds_affine_weight(const Content& content) noexcept {
+    if constexpr (requires { holds_affine(content); }) {
+        return holds_affine(content);
+    } else {
+        return requires { to_affine(content); };
+    }
+}
+
+template <class Content>
+[[nodiscard]] affine_weight load_affine_weight(const Content& content, std::string_view name) {
+    if constexpr (requires { to_affine(content); }) {
+        return to_affine(content);
+    } else {
+        raise(error_code::unsupported,
+              "weight " + quote_name(name) + " is not stored as integers with scales and zero points");
+    }
+}
+
 /// Whether a tensor holds codes of compressed-tensors: by its name and type, and the scales beside it.
 template <class Find>
 [[nodiscard]] bool holds_compressed_codes(const safetensors_tensor& tensor, const Find& find) {
@@ -225,6 +269,10 @@ void refuse_orphan(const safetensors_tensor& tensor, std::string_view source, co
                                                 " is part of a bitsandbytes weight, but its quant_state is missing or "
                                                 "does not ask for it");
         }
+    }
+    if (tensor.name == "qzeros" || tensor.name.ends_with(".qzeros")) {
+        raise(error_code::corrupt_file, std::string(source) + ": tensor " + quote_name(tensor.name) +
+                                            " is part of a GPTQ or AWQ weight, but its qweight is missing");
     }
 }
 
