@@ -58,7 +58,7 @@ template <class Scalar, int Rank>
 [[nodiscard]] index panel_rows(const row_view<Scalar, Rank>& view, index columns) noexcept {
     constexpr index values = 4096;
     if (view.is_transposed()) {
-        return std::clamp<index>(65536 / std::max<index>(columns, 1), 16, 512);
+        return std::clamp<index>(524288 / std::max<index>(columns, 1), 16, 512);
     }
     return std::clamp<index>(values / std::max<index>(columns, 1), 1, 64);
 }
