@@ -171,8 +171,14 @@ TEST(LlamaTokenizer, ContradictionsAreCorrupt) {
         EXPECT_EQ(code_of(from), error_code::corrupt_file);
     }
     from = usual_tokenizer();
-    from["model"]["merges"] = json::array{json::array{"a", "b", "c"}};
+    json::array merges(1, json::array{"a", "b", "c"});
+    from["model"]["merges"] = merges;
     EXPECT_EQ(code_of(from), error_code::corrupt_file);
+    for (const char* const merge : {"", "ab", " b", "a ", "a b c"}) {
+        merges[0] = merge;
+        from["model"]["merges"] = merges;
+        EXPECT_EQ(code_of(from), error_code::corrupt_file) << merge;
+    }
     from["model"]["merges"] = nullptr;
     EXPECT_EQ(code_of(from), error_code::corrupt_file);
 }

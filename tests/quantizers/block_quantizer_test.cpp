@@ -42,7 +42,7 @@ struct toy_blocks {
             }
         }
     }
-    friend bool operator==(const toy_blocks&, const toy_blocks&) = default;
+    [[maybe_unused]] friend bool operator==(const toy_blocks&, const toy_blocks&) = default;
 };
 
 Eigen::MatrixXf integers(Eigen::Index rows, Eigen::Index cols) {

@@ -109,7 +109,12 @@ inline void read_merges(tokenizer& to, const json::value& model, const std::stri
     to.merges.reserve(merges->as_array().size());
     for (const json::value& merge : merges->as_array()) {
         if (merge.is(json::kind::string)) {
-            to.merges.push_back(merge.as_string());
+            const std::string& text = merge.as_string();
+            const std::size_t space = text.find(' ');
+            if (space == 0 || space >= text.size() - 1 || text.find(' ', space + 1) != std::string::npos) {
+                fail_tokenizer(source, "the merge " + quote_name(text) + " is not two parts with a space between them");
+            }
+            to.merges.push_back(text);
             continue;
         }
         const json::array& parts = merge.as_array();
