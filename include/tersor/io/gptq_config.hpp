@@ -20,6 +20,17 @@
 
 namespace tersor::inline v0::gptq_layout {
 
+/// A layer that is stored in another way than the others.
+struct module_rule {
+    std::string name; ///< of the layer, without ".weight", or a regular expression that is none of a name
+    int bits = 4;
+    std::int64_t group_size = 128;
+    bool desc_act = false;
+    std::optional<bool> sym;
+
+    friend bool operator==(const module_rule&, const module_rule&) = default;
+};
+
 /// What a configuration says.
 struct config {
     int bits = 4;
@@ -32,6 +43,7 @@ struct config {
     bool static_groups = false;
     bool lm_head = false;                     ///< whether the head is quantized too
     std::vector<std::string> skipped_modules; ///< layers that are not quantized, without ".weight"
+    std::vector<module_rule> rules;           ///< layers that differ
 };
 
 /// The configuration of weights of that shape.
@@ -72,6 +84,22 @@ namespace detail {
     return pattern_of(name) == pattern ? std::optional(name) : std::nullopt;
 }
 
+/// The members that layers may have of their own; those that are missing stay as they are.
+inline void read_rule(const json::value& from, module_rule& to) {
+    std::int64_t bits = to.bits;
+    tersor::detail::read_number(from, {"bits", "w_bit"}, 2, 8, bits);
+    to.bits = static_cast<int>(bits);
+    tersor::detail::read_number(from, {"group_size", "q_group_size"}, -1, INT32_MAX, to.group_size);
+    if (to.group_size == 0) {
+        tersor::detail::fail_config("group_size", "is 0");
+    }
+    tersor::detail::read_flag(from, "desc_act", to.desc_act);
+    if (bool sym = false; tersor::detail::find_member(from, {"sym"}) != nullptr) {
+        tersor::detail::read_flag(from, "sym", sym);
+        to.sym = sym;
+    }
+}
+
 } // namespace detail
 
 /// The value of "quantization_config" in config.json, and the content of quantize_config.json.
@@ -81,13 +109,21 @@ namespace detail {
     members.push_back({"checkpoint_format", checkpoint_format(c.storage)});
     members.push_back({"damp_percent", c.damp_percent});
     members.push_back({"desc_act", c.desc_act});
-    if (!c.skipped_modules.empty()) {
-        // "-:" before a pattern: modules that are left as they are
-        json::object skipped;
+    if (!c.skipped_modules.empty() || !c.rules.empty()) {
+        // "-:" before a pattern: modules that are left as they are; "+:" those that differ
+        json::object dynamic;
         for (const std::string& module : c.skipped_modules) {
-            skipped.push_back({"-:" + detail::pattern_of(module), json::object{}});
+            dynamic.push_back({"-:" + detail::pattern_of(module), json::object{}});
         }
-        members.push_back({"dynamic", std::move(skipped)});
+        for (const module_rule& rule : c.rules) {
+            json::object content;
+            content.push_back({"bits", rule.bits});
+            content.push_back({"desc_act", rule.desc_act});
+            content.push_back({"group_size", rule.group_size});
+            content.push_back({"sym", rule.sym.value_or(true)});
+            dynamic.push_back({"+:" + detail::pattern_of(rule.name), std::move(content)});
+        }
+        members.push_back({"dynamic", std::move(dynamic)});
     }
     members.push_back({"group_size", c.group_size});
     members.push_back({"lm_head", c.lm_head});
@@ -107,18 +143,12 @@ namespace detail {
     if (const std::string method = tersor::detail::read_text(from, {"quant_method"}, "gptq"); method != "gptq") {
         fail_config("quant_method", "is '" + method + "', not 'gptq'", error_code::unsupported);
     }
-    std::int64_t bits = c.bits;
-    tersor::detail::read_number(from, {"bits", "w_bit"}, 2, 8, bits);
-    c.bits = static_cast<int>(bits);
-    tersor::detail::read_number(from, {"group_size", "q_group_size"}, -1, INT32_MAX, c.group_size);
-    if (c.group_size == 0) {
-        fail_config("group_size", "is 0");
-    }
-    tersor::detail::read_flag(from, "desc_act", c.desc_act);
-    if (bool sym = false; tersor::detail::find_member(from, {"sym"}) != nullptr) {
-        tersor::detail::read_flag(from, "sym", sym);
-        c.sym = sym;
-    }
+    module_rule common{{}, c.bits, c.group_size, c.desc_act, {}};
+    detail::read_rule(from, common);
+    c.bits = common.bits;
+    c.group_size = common.group_size;
+    c.desc_act = common.desc_act;
+    c.sym = common.sym;
     tersor::detail::read_flag(from, "true_sequential", c.true_sequential);
     tersor::detail::read_flag(from, "static_groups", c.static_groups);
     tersor::detail::read_flag(from, "lm_head", c.lm_head);
@@ -147,9 +177,15 @@ namespace detail {
     const json::value* const dynamic = tersor::detail::find_member(from, {"dynamic"});
     if (dynamic != nullptr && dynamic->is(json::kind::object)) {
         for (const json::member& rule : dynamic->as_object()) {
+            const bool has_sign = rule.name.starts_with("-:") || rule.name.starts_with("+:");
+            const std::string_view pattern = std::string_view(rule.name).substr(has_sign ? 2 : 0);
+            const std::string name = detail::name_of(pattern).value_or(std::string(pattern));
             if (rule.name.starts_with("-:")) {
-                const std::string_view pattern = std::string_view(rule.name).substr(2);
-                c.skipped_modules.push_back(detail::name_of(pattern).value_or(std::string(pattern)));
+                c.skipped_modules.push_back(name);
+            } else {
+                common.name = name;
+                c.rules.push_back(common);
+                detail::read_rule(rule.content, c.rules.back());
             }
         }
     }
