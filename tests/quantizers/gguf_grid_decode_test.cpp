@@ -47,7 +47,7 @@ TYPED_TEST_SUITE(gguf_grid_decode, grid_types::all);
 
 TYPED_TEST(gguf_grid_decode, equals_the_formula_on_any_bytes) {
     std::mt19937 random(3);
-    for (const std::size_t count : {1, 2, 3, 17, 200}) {
+    for (const std::size_t count : {1u, 2u, 3u, 17u, 200u}) {
         auto blocks = this->random_blocks(count, random);
         for (std::size_t n = 0; n < count; ++n) {
             // Every fourth d is one of the odd halves: zeros, subnormals, the largest, infinities, NaN.

@@ -17,6 +17,9 @@ inline void transpose_rest(const float* in, std::ptrdiff_t in_step, std::size_t 
 /// distance is a power of two compete for the same few lines of the nearest cache: each line is used up at once.
 inline void transpose_from_far(const float* in, std::ptrdiff_t in_step, std::size_t rows, std::size_t columns,
                                float* out, std::ptrdiff_t out_step) noexcept {
+    if (rows == 0 || columns == 0) {
+        return; // where the pointers may be null
+    }
     constexpr std::size_t line = 16;
     std::size_t i = 0;
     for (; i + square <= rows; i += square) {
@@ -36,6 +39,9 @@ inline void transpose_from_far(const float* in, std::ptrdiff_t in_step, std::siz
 /// The same where the rows of `out` are far apart.
 inline void transpose_to_far(const float* in, std::ptrdiff_t in_step, std::size_t rows, std::size_t columns, float* out,
                              std::ptrdiff_t out_step) noexcept {
+    if (rows == 0 || columns == 0) {
+        return;
+    }
     std::size_t j = 0;
     for (; j + square <= columns; j += square) {
         std::size_t i = 0;
