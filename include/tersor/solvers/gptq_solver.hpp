@@ -1,0 +1,394 @@
+#ifndef TERSOR_SOLVERS_GPTQ_SOLVER_HPP
+#define TERSOR_SOLVERS_GPTQ_SOLVER_HPP
+
+// The steps of `gptq`, in one precision and for one kind of cells: load, fit grids, pass, refine, evaluate.
+//
+//   reference   the order and the grids of the reference program, one pass
+//   fast        grids of the original weights, columns by falling diagonal of H, one pass
+//   best        grids of least squared error weighted by that diagonal, the same pass, refinement of codes and scales in
+//               turn; a second pass under the refined scales, refined too; of each row the better one is kept
+//
+// H is in memory once beside what the `hessian` holds: as its factor during a pass, as itself during refinement.
+
+#include "tersor/core/error.hpp"
+#include "tersor/core/strided.hpp"
+#include "tersor/linalg/cholesky.hpp"
+#include "tersor/linalg/triangular.hpp"
+#include "tersor/solvers/gptq_damping.hpp"
+#include "tersor/solvers/gptq_options.hpp"
+#include "tersor/solvers/gptq_order.hpp"
+#include "tersor/solvers/gptq_pass.hpp"
+#include "tersor/solvers/gptq_problem.hpp"
+#include "tersor/solvers/gptq_refine.hpp"
+#include "tersor/solvers/gptq_result.hpp"
+#include "tersor/solvers/hessian.hpp"
+#include "tersor/solvers/objective.hpp"
+
+#include <Eigen/Core>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace tersor::inline v0::detail {
+
+template <class Cells, class Scalar>
+class gptq_solver {
+public:
+    /// For weights [rows x cols] in groups of `group` values of a row, or, shared, with one set of parameters.
+    gptq_solver(Cells cells, const hessian& h, const gptq_options& options, index rows, index cols, index group,
+                bool is_shared)
+        : cells_(std::move(cells)), hessian_(h), options_(options), solution_(rows, cols, (cols - 1) / group + 1) {
+        problem_.rows = rows;
+        problem_.cols = cols;
+        problem_.group = group;
+        problem_.groups = (cols - 1) / group + 1;
+        problem_.is_shared = is_shared;
+        report_.tokens = h.tokens();
+        report_.objective = report_.objective_rtn = std::numeric_limits<double>::quiet_NaN();
+    }
+
+    /// Takes the weights and solves.
+    template <class Source>
+    void solve(const strided<Source, 2>& source) {
+        load(source);
+        if (is_fallback()) {
+            round_plainly();
+            return;
+        }
+        choose_orders();
+        fit_fixed();
+        run_pass(solution_, part(0.0, is_best() ? 0.25 : 0.7));
+        if (is_best()) {
+            refine();
+        }
+    }
+
+    [[nodiscard]] const Cells& cells() const noexcept { return cells_; }
+    [[nodiscard]] const weight_problem<Scalar>& problem() const noexcept { return problem_; }
+    /// Codes and parameters in stored order, and the store that the parameters were decoded from.
+    [[nodiscard]] weight_codes<Cells>& solution() noexcept { return solution_; }
+    [[nodiscard]] typename Cells::store_type& stored() noexcept { return stored_; }
+    /// The columns of W in stored order.
+    [[nodiscard]] const std::vector<index>& stored_order() const noexcept { return stored_order_; }
+    [[nodiscard]] gptq_report& report() noexcept { return report_; }
+    [[nodiscard]] bool has_objective() const noexcept { return options_.objectives && hessian_.samples() > 0; }
+
+    /// tr((W - Q) H (W - Q)^T), where decode(row, values) writes a row of Q in stored order.
+    template <class Decode>
+    [[nodiscard]] double objective_of(const Decode& decode, const execution& exec) {
+        if (!holds_h_) {
+            reload(stored_order_);
+        }
+        std::vector<double> sums(static_cast<std::size_t>(problem_.rows));
+        exec.for_each(row_panel::count_of(problem_.rows), [&](index i) {
+            const row_panel panel = row_panel::at(i, problem_.rows);
+            const index n = problem_.cols;
+            std::vector<Scalar> errors(static_cast<std::size_t>(panel.count * n));
+            for (index r = 0; r < panel.count; ++r) {
+                Scalar* const row = errors.data() + r * n;
+                decode(panel.first + r, row);
+                const Scalar* const w = problem_.weights.data() + (panel.first + r) * n;
+                for (index k = 0; k < n; ++k) {
+                    row[k] = w[k] - row[k];
+                }
+            }
+            const auto rows = row_objectives<Scalar>({errors.data(), panel.count, n, n}, linalg::view(std::as_const(h_)));
+            std::copy(rows.begin(), rows.end(), sums.begin() + panel.first);
+        });
+        double sum = 0;
+        for (const double x : sums) {
+            sum += x;
+        }
+        return sum;
+    }
+
+private:
+    using matrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+    using parameters = typename Cells::parameters;
+
+    [[nodiscard]] bool is_best() const noexcept { return options_.mode == quantize_mode::best; }
+    [[nodiscard]] execution part(double from, double to) const { return options_.execution.part(from, to); }
+    [[nodiscard]] bool is_fallback() const noexcept {
+        return hessian_.tokens() < options_.fallback_tokens && (hessian_.tokens() > 0 || hessian_.samples() == 0);
+    }
+    [[nodiscard]] bool one_group() const noexcept { return problem_.groups <= 1; }
+
+    template <class Source>
+    void load(const strided<Source, 2>& source) {
+        problem_.weights.resize(static_cast<std::size_t>(problem_.rows * problem_.cols));
+        double largest = 0;
+        for (index r = 0; r < problem_.rows; ++r) {
+            for (index c = 0; c < problem_.cols; ++c) {
+                const auto value = static_cast<Scalar>(source.data[r * source.strides[0] + c * source.strides[1]]);
+                // As a float too, which is what quantizers take.
+                if (!(std::abs(value) <= static_cast<Scalar>(std::numeric_limits<float>::max()))) {
+                    raise(error_code::non_finite, "gptq: the weight at (" + std::to_string(r) + ", " + std::to_string(c) +
+                                                      ") is " + std::to_string(static_cast<double>(value)) +
+                                                      ": expected a finite float");
+                }
+                largest = std::max(largest, std::abs(static_cast<double>(value)));
+                problem_.weights[static_cast<std::size_t>(r * problem_.cols + c)] = value;
+            }
+        }
+        cells_.prepare(static_cast<float>(largest));
+        stored_order_ = natural_order(problem_.cols);
+        process_order_ = stored_order_;
+    }
+
+    /// Makes h_ the undamped H in an order of W's columns; what it was is freed first.
+    void reload(const std::vector<index>& order) {
+        matrix().swap(h_);
+        h_ = hessian_.template matrix<Scalar>();
+        if (!std::is_sorted(order.begin(), order.end())) {
+            reorder(linalg::view(h_), std::span<const index>(order));
+        }
+        holds_h_ = true;
+    }
+
+    void choose_orders() {
+        reload(stored_order_);
+        diagonal_.resize(static_cast<std::size_t>(problem_.cols));
+        importance_.resize(diagonal_.size());
+        for (index j = 0; j < problem_.cols; ++j) {
+            Scalar& value = diagonal_[static_cast<std::size_t>(j)] = h_(j, j);
+            importance_[static_cast<std::size_t>(j)] = static_cast<float>(value);
+            if (value == 0) {
+                report_.dead_columns.push_back(j);
+                value = 1;
+            }
+        }
+        const bool is_reference = options_.mode == quantize_mode::reference;
+        grids_ = options_.grids;
+        if (grids_ == group_grids::automatic) {
+            grids_ = is_reference && !options_.static_groups ? group_grids::lazy : group_grids::fixed;
+        }
+        if (one_group() || Cells::is_lossy) {
+            grids_ = group_grids::fixed;
+        }
+        const std::vector<index> falling = falling_order(diagonal_);
+        if (options_.act_order && !options_.static_groups && !one_group()) {
+            stored_order_ = falling;
+            report_.order.assign(falling.begin(), falling.end());
+            // Groups of the stored order are processed one after the other, by falling diagonal inside and outside.
+        } else if (grids_ == group_grids::fixed && (options_.act_order || !is_reference)) {
+            process_order_ = falling;
+        } else if (options_.order == group_order::gar) {
+            process_order_ = group_aware_order(diagonal_, problem_.group);
+        }
+    }
+
+    /// Grids that are found before the pass. A single group is fitted to all columns, as the reference program does, more
+    /// groups after dead columns were cleared.
+    void fit_fixed() {
+        if (!one_group()) {
+            clear_dead();
+        }
+        reorder_weights();
+        if (grids_ == group_grids::fixed) {
+            fit_all();
+        }
+        clear_dead();
+    }
+
+    void reorder_weights() {
+        if (report_.order.empty()) {
+            return;
+        }
+        std::vector<Scalar> row(static_cast<std::size_t>(problem_.cols));
+        std::vector<float> importance(importance_);
+        for (std::size_t k = 0; k < row.size(); ++k) {
+            importance_[k] = importance[static_cast<std::size_t>(stored_order_[k])];
+        }
+        for (index r = 0; r < problem_.rows; ++r) {
+            Scalar* const values = problem_.weights.data() + r * problem_.cols;
+            std::copy_n(values, row.size(), row.begin());
+            for (std::size_t k = 0; k < row.size(); ++k) {
+                values[k] = row[static_cast<std::size_t>(stored_order_[k])];
+            }
+        }
+    }
+
+    void clear_dead() {
+        for (index k = 0; k < problem_.cols; ++k) {
+            if (importance_[static_cast<std::size_t>(k)] == 0) {
+                for (index r = 0; r < problem_.rows; ++r) {
+                    problem_.weights[static_cast<std::size_t>(r * problem_.cols + k)] = 0;
+                }
+            }
+        }
+    }
+
+    void fit_all() {
+        const index n = problem_.cols;
+        if (problem_.is_shared) {
+            parameters p{};
+            cells_.fit(problem_.weights, {}, problem_.rows * n, &p);
+            std::fill(solution_.parameters.begin(), solution_.parameters.end(), p);
+        } else {
+            const std::span<const float> weights = is_best() ? std::span<const float>(importance_) : std::span<const float>{};
+            part(0.0, 0.05).for_each(row_panel::count_of(problem_.rows), [&](index i) {
+                const row_panel panel = row_panel::at(i, problem_.rows);
+                for (index r = panel.first; r < panel.first + panel.count; ++r) {
+                    cells_.fit({problem_.weights.data() + r * n, static_cast<std::size_t>(n)}, weights, problem_.group,
+                               solution_.parameters.data() + r * problem_.groups);
+                }
+            });
+        }
+        if (!is_best()) {
+            stored_ = Cells::store(solution_.parameters);
+        }
+    }
+
+    void run_pass(weight_codes<Cells>& solution, const execution& exec) {
+        const pass_factor<Scalar> factor = factored(exec.part(0.05, 0.4));
+        const gptq_pass<Cells, Scalar> pass(cells_, problem_, factor, process_order_, grids_, options_.block);
+        report_.row_losses.assign(static_cast<std::size_t>(problem_.rows), 0.0);
+        exec.part(0.4, 1.0).for_each(row_panel::count_of(problem_.rows), [&](index i) {
+            const row_panel panel = row_panel::at(i, problem_.rows);
+            pass.run(panel, solution, report_.row_losses.data() + panel.first);
+        });
+        report_.loss = 0;
+        for (const double loss : report_.row_losses) {
+            report_.loss += loss;
+        }
+    }
+
+    [[nodiscard]] pass_factor<Scalar> factored(const execution& exec) {
+        std::vector<index> order(stored_order_.size());
+        for (std::size_t k = 0; k < order.size(); ++k) {
+            order[k] = stored_order_[static_cast<std::size_t>(process_order_[k])];
+        }
+        const auto fill = [&](matrix& h) {
+            reload(order);
+            holds_h_ = false;
+            for (index j = 0; j < h.rows(); ++j) {
+                h(j, j) = diagonal_[static_cast<std::size_t>(order[static_cast<std::size_t>(j)])];
+            }
+        };
+        const damping_report report = factor_damped(h_, fill, options_.damp, exec.part(0.0, 0.5));
+        report_.damping = report.damping;
+        report_.damping_floor = report.floor;
+        report_.attempts = report.attempts;
+        pass_factor<Scalar> factor;
+        factor.is_inverse = grids_ != group_grids::fixed;
+        factor.pivots.resize(order.size());
+        if (factor.is_inverse) {
+            linalg::invert_upper(linalg::view(h_), exec.part(0.5, 1.0));
+        }
+        for (index j = 0; j < h_.rows(); ++j) {
+            factor.pivots[static_cast<std::size_t>(j)] = h_(j, j);
+        }
+        if (!factor.is_inverse) {
+            for (index i = 0; i < h_.rows(); ++i) {
+                for (index j = i + 1; j < h_.rows(); ++j) {
+                    h_(i, j) = -h_(i, j) / factor.pivots[static_cast<std::size_t>(j)];
+                }
+            }
+        }
+        factor.terms = linalg::view(std::as_const(h_));
+        return factor;
+    }
+
+    /// Refines codes and scales; parameters of a lossy store only afterwards, and then codes under them.
+    void refine() {
+        std::vector<double> first = refine_all(solution_, true, part(0.25, 0.45));
+        if constexpr (Cells::has_scale) {
+            weight_codes<Cells> second = solution_;
+            stored_ = Cells::store(second.parameters);
+            grids_ = group_grids::fixed;
+            run_pass(second, part(0.45, 0.6));
+            const std::vector<double> objectives = refine_all(second, !Cells::is_lossy, part(0.6, 0.8));
+            for (std::size_t r = 0; r < objectives.size(); ++r) {
+                if (Cells::is_lossy || objectives[r] < first[r]) {
+                    const auto row = static_cast<index>(r), n = problem_.cols, groups = problem_.groups;
+                    std::copy_n(second.codes.begin() + row * n, n, solution_.codes.begin() + row * n);
+                    std::copy_n(second.parameters.begin() + row * groups, groups,
+                                solution_.parameters.begin() + row * groups);
+                }
+            }
+        } else {
+            stored_ = Cells::store(solution_.parameters);
+        }
+    }
+
+    std::vector<double> refine_all(weight_codes<Cells>& solution, bool with_scales, const execution& exec) {
+        reload(stored_order_);
+        std::vector<double> objectives(static_cast<std::size_t>(problem_.rows));
+        exec.for_each(row_panel::count_of(problem_.rows), [&](index i) {
+            const row_panel panel = row_panel::at(i, problem_.rows);
+            refinement<Cells, Scalar> work(cells_, problem_, linalg::view(std::as_const(h_)), panel, solution);
+            for (int turn = 0; turn < options_.refinements; ++turn) {
+                const index codes = work.refine_codes();
+                const index scales = with_scales ? work.refine_scales() : 0;
+                if (codes + scales == 0) {
+                    break;
+                }
+            }
+            const std::vector<double> sums = work.objectives();
+            std::copy(sums.begin(), sums.end(), objectives.begin() + panel.first);
+        });
+        return objectives;
+    }
+
+    /// Every group on its own grid, every value to the nearest code.
+    void round_plainly() {
+        report_.is_fallback = true;
+        const bool is_median = options_.fallback == gptq_fallback::median;
+        if (!is_median) {
+            fit_all();
+        }
+        for (index r = 0; r < problem_.rows; ++r) {
+            for (index g = 0; g < problem_.groups; ++g) {
+                const index start = r * problem_.cols + g * problem_.group, length = problem_.length_of(g);
+                auto& p = solution_.parameters[static_cast<std::size_t>(r * problem_.groups + g)];
+                const Scalar* const values = problem_.weights.data() + start;
+                std::uint8_t* const codes = solution_.codes.data() + start;
+                if (is_median) {
+                    round_around_median({values, static_cast<std::size_t>(length)}, p, codes);
+                    continue;
+                }
+                for (index i = 0; i < length; ++i) {
+                    codes[i] = cells_.encode(values[i], p, i, problem_.is_ragged(g));
+                }
+            }
+        }
+    }
+
+    void round_around_median(std::span<const Scalar> values, parameters& p, std::uint8_t* codes) const {
+        if constexpr (requires { cells_.rule; }) {
+            Scalar median = 0;
+            p = cells_.rule.fit_median(values, median);
+            for (const Scalar value : values) {
+                *codes++ = cells_.rule.encode_median(value, p, median);
+            }
+        } else {
+            raise(error_code::unsupported, "gptq: the fallback around the median is one of mode reference and integers");
+        }
+    }
+
+    Cells cells_;
+    const hessian& hessian_;
+    const gptq_options& options_;
+    gptq_report report_;
+    weight_problem<Scalar> problem_;
+    weight_codes<Cells> solution_;
+    typename Cells::store_type stored_{};
+    matrix h_;
+    bool holds_h_ = false; // H undamped in stored order, not its factor
+    std::vector<Scalar> diagonal_;     // of W's columns; dead ones count as 1
+    std::vector<float> importance_;    // H_jj of stored columns; 0 if dead
+    std::vector<index> stored_order_;  // columns of W
+    std::vector<index> process_order_; // stored columns
+    group_grids grids_ = group_grids::fixed;
+};
+
+} // namespace tersor::inline v0::detail
+
+#endif // TERSOR_SOLVERS_GPTQ_SOLVER_HPP
