@@ -2,23 +2,6 @@
 
 namespace tersor::inline v0::simd::TERSOR_NAMESPACE {
 
-template <class Scalar>
-struct wide;
-template <>
-struct wide<float> {
-    using type = vf;
-    static constexpr std::ptrdiff_t count = sizeof(vf) / sizeof(float);
-};
-template <>
-struct wide<double> {
-    using type = vd;
-    static constexpr std::ptrdiff_t count = sizeof(vd) / sizeof(double);
-};
-
-// As many sums as the registers hold beside the operands: 14 x 2 of 32 with AVX-512, 6 x 2 of 16 otherwise.
-inline constexpr int tile_rows = sizeof(vf) == 64 ? 14 : 6;
-inline constexpr int tile_vectors = 2;
-
 /// c[r * stride + v] = fused(a[k * tile_rows + r], b[k * width + v], c[...]) for k = 0 .. depth - 1, in order; the tile
 /// has tile_rows rows and width = tile_vectors registers of columns.
 template <class Scalar>
@@ -27,13 +10,14 @@ inline void multiply_tile(std::ptrdiff_t depth, const Scalar* a, const Scalar* b
     using reg = typename wide<Scalar>::type;
     constexpr std::ptrdiff_t n = wide<Scalar>::count;
     reg s[tile_rows][tile_vectors];
+    Scalar* row = c;
 #pragma GCC unroll 16
-    for (int r = 0; r < tile_rows; ++r) {
-#pragma GCC unroll 2
-        for (int v = 0; v < tile_vectors; ++v) {
-            s[r][v] = load(c + r * stride + v * n);
-        }
+    for (int r = 0; r < tile_rows; ++r, row += stride) {
+        s[r][0] = load(row);
+        s[r][1] = load(row + n);
     }
+    // Otherwise the compiler keeps the address of every row in memory, for the stores.
+    __asm__("" : "+r"(c));
     for (std::ptrdiff_t k = 0; k < depth; ++k, a += tile_rows, b += tile_vectors * n) {
         const reg b0 = load(b), b1 = load(b + n);
 #pragma GCC unroll 16
@@ -43,38 +27,11 @@ inline void multiply_tile(std::ptrdiff_t depth, const Scalar* a, const Scalar* b
             s[r][1] = fused(value, b1, s[r][1]);
         }
     }
+    row = c;
 #pragma GCC unroll 16
-    for (int r = 0; r < tile_rows; ++r) {
-#pragma GCC unroll 2
-        for (int v = 0; v < tile_vectors; ++v) {
-            store(c + r * stride + v * n, s[r][v]);
-        }
-    }
-}
-
-/// The packed panel of `count` <= width lines: out[k * width + i] = x[i * line_step + k * depth_step], negated if
-/// asked; zero for the lines from `count` on.
-template <class Scalar>
-inline void pack_panel(const Scalar* x, std::ptrdiff_t line_step, std::ptrdiff_t depth_step, std::ptrdiff_t count,
-                       std::ptrdiff_t depth, std::ptrdiff_t width, bool negate, Scalar* out) noexcept {
-    const Scalar sign = negate ? Scalar{-1} : Scalar{1};
-    for (std::ptrdiff_t i = count; i < width; ++i) {
-        for (std::ptrdiff_t k = 0; k < depth; ++k) {
-            out[k * width + i] = Scalar{0};
-        }
-    }
-    if (line_step == 1) {
-        for (std::ptrdiff_t k = 0; k < depth; ++k) {
-            for (std::ptrdiff_t i = 0; i < count; ++i) {
-                out[k * width + i] = sign * x[k * depth_step + i];
-            }
-        }
-        return;
-    }
-    for (std::ptrdiff_t i = 0; i < count; ++i) {
-        for (std::ptrdiff_t k = 0; k < depth; ++k) {
-            out[k * width + i] = sign * x[i * line_step + k * depth_step];
-        }
+    for (int r = 0; r < tile_rows; ++r, row += stride) {
+        store(row, s[r][0]);
+        store(row + n, s[r][1]);
     }
 }
 
@@ -154,9 +111,13 @@ inline std::ptrdiff_t factor_panel(std::ptrdiff_t steps, Scalar* x) noexcept {
 
 template <class Scalar, class Kernels>
 inline Kernels kernels_of() noexcept {
-    return {
-        tile_rows,           tile_vectors * wide<Scalar>::count,         &multiply_tile<Scalar>,
-        &pack_panel<Scalar>, &solve_panel<Scalar, Kernels::solve_width>, &factor_panel<Scalar, Kernels::solve_width>};
+    return {tile_rows,
+            tile_vectors * wide<Scalar>::count,
+            &multiply_tile<Scalar>,
+            &pack<Scalar, tile_rows>,
+            &pack<Scalar, tile_vectors * wide<Scalar>::count>,
+            &solve_panel<Scalar, Kernels::solve_width>,
+            &factor_panel<Scalar, Kernels::solve_width>};
 }
 
 } // namespace tersor::inline v0::simd::TERSOR_NAMESPACE

@@ -94,12 +94,9 @@ private:
         const index panels = round_up(cols, kernel_.cols) / kernel_.cols;
         const index together = std::max<index>(1, 65536 / (kernel_.cols * depth));
         exec.for_each((panels + together - 1) / together, [&](index turn) {
-            for (index panel = turn * together; panel < std::min(panels, (turn + 1) * together); ++panel) {
-                const index first = panel * kernel_.cols;
-                kernel_.pack_panel(b_.data + (j + first) * b_.line_step + k * b_.depth_step, b_.line_step,
-                                   b_.depth_step, std::min(kernel_.cols, cols - first), depth, kernel_.cols, false,
-                                   right + first * depth);
-            }
+            const index first = turn * together * kernel_.cols, last = std::min(cols, first + together * kernel_.cols);
+            kernel_.pack_right(b_.data + (j + first) * b_.line_step + k * b_.depth_step, b_.line_step, b_.depth_step,
+                               last - first, depth, false, right + first * depth);
         });
     }
 
@@ -119,11 +116,8 @@ private:
             }
             thread_local scratch<Scalar> memory;
             Scalar* const left = memory.reserve(round_up(block, kernel_.rows) * depth);
-            for (index row = 0; row < block; row += kernel_.rows) {
-                kernel_.pack_panel(a_.data + (i + row) * a_.line_step + k * a_.depth_step, a_.line_step, a_.depth_step,
-                                   std::min(kernel_.rows, block - row), depth, kernel_.rows, negate_,
-                                   left + row * depth);
-            }
+            kernel_.pack_left(a_.data + i * a_.line_step + k * a_.depth_step, a_.line_step, a_.depth_step, block,
+                              depth, negate_, left);
             for (index col = first; col < last; col += kernel_.cols) {
                 for (index row = 0; row < block; row += kernel_.rows) {
                     multiply_at(i + row, j + col, depth, left + row * depth, right + col * depth);
