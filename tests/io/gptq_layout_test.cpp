@@ -87,15 +87,15 @@ layout::stored_weight found(const tensors& file, const layout::storage& s, check
 } // namespace
 
 TEST(GptqLayout, WritesTheRecordedTensorsByteForByte) {
-    for_each_case([](const golden::file& file, const std::string& name, const affine_weight& w,
-                     const layout::storage& s) {
-        const tensors expected = recorded_tensors(file, name, s);
-        const tensors given = checkpoint::written_gptq("l.weight", w, s);
-        ASSERT_EQ(given.all.size(), expected.all.size());
-        for (const auto& [tensor, content] : expected.all) {
-            EXPECT_TRUE(given.all.at(tensor) == content) << tensor;
-        }
-    });
+    for_each_case(
+        [](const golden::file& file, const std::string& name, const affine_weight& w, const layout::storage& s) {
+            const tensors expected = recorded_tensors(file, name, s);
+            const tensors given = checkpoint::written_gptq("l.weight", w, s);
+            ASSERT_EQ(given.all.size(), expected.all.size());
+            for (const auto& [tensor, content] : expected.all) {
+                EXPECT_TRUE(given.all.at(tensor) == content) << tensor;
+            }
+        });
 }
 
 TEST(GptqLayout, ReadsTheRecordedTensors) {
@@ -126,6 +126,17 @@ TEST(GptqLayout, ReadsTheRecordedTensors) {
             EXPECT_EQ(different, 0u);
         }
     });
+}
+
+TEST(GptqLayout, ABiasIsRoundedToHalf) {
+    const golden::file file("gptq/format_gptq");
+    if (file.has("bias_in")) {
+        tensors out;
+        out.declare({{"l.bias", safetensors_dtype::f16, file.shape("bias")}});
+        tersor::detail::append_scales(out, "l.bias", file.tensor<float>("bias_in"), safetensors_dtype::f16);
+        EXPECT_EQ(out.values<std::uint16_t>("l.bias"), file.tensor<std::uint16_t>("bias"));
+    }
+    EXPECT_EQ(file.dtype("bias"), safetensors_dtype::f16);
 }
 
 TEST(GptqLayout, CodesOfValuesAreThoseOfThePacker) {
@@ -189,7 +200,8 @@ TEST(GptqLayout, SaysWhatItCannotHold) {
     refuse("embedding", checkpoint::any_affine(4, 32, 32, 32, 1), {}, {"PREFIX.weight", "'embedding'"});
     affine_weight w = checkpoint::any_affine(4, 32, 32, 32, 1);
     w.scales[3] = 1e6f;
-    expect_error(error_code::unsupported, {"1000000", "F16"}, [&] { (void)checkpoint::written_gptq("l.weight", w, {}); });
+    expect_error(error_code::unsupported, {"1000000", "F16"},
+                 [&] { (void)checkpoint::written_gptq("l.weight", w, {}); });
     w.scales[3] = std::nanf("");
     expect_error(error_code::non_finite, {"'l.weight'", "row 3", "group 0"},
                  [&] { (void)checkpoint::written_gptq("l.weight", w, {}); });

@@ -156,17 +156,22 @@ TEST(GptqReader, NamesWhatIsMissingOrDoesNotFit) {
     }
     expect_refused({"'l.qweight'", "I16"}, [](tensors& f) { f.all["l.qweight"].dtype = type::i16; });
     expect_refused({"'l.qweight'", "[128]"}, [](tensors& f) { f.all["l.qweight"].shape = {128}; });
-    expect_refused({"'l.qzeros'", "U8"},
-                   [](tensors& f) { f.add("l.qzeros", type::u8, {2, 2}, std::vector<std::uint8_t>(4)); });
+    expect_refused({"'l.qzeros'", "U8"}, [](tensors& f) {
+        f.add("l.qzeros", type::u8, {2, 2}, std::vector<std::uint8_t>(4));
+    });
     expect_refused({"'l.scales'", "I32"}, [](tensors& f) { f.add("l.scales", type::i32, {2, 16}, words(32)); });
-    expect_refused({"'l.qweight'", "8 words", "6 bits"},
-                   [](tensors& f) { f.add("l.qzeros", type::i32, {2, 3}, words(6)); });
-    expect_refused({"'l.qzeros'", "9 words", "16 zero points"}, [](tensors& f) { f.add("l.qzeros", type::i32, {2, 9}, words(18)); });
+    expect_refused({"'l.qweight'", "8 words", "6 bits"}, [](tensors& f) {
+        f.add("l.qzeros", type::i32, {2, 3}, words(6));
+    });
+    expect_refused({"'l.qzeros'", "9 words", "16 zero points"}, [](tensors& f) {
+        f.add("l.qzeros", type::i32, {2, 9}, words(18));
+    });
     expect_refused({"'l.scales'", "[2, 15]", "[2, 16]"}, [](tensors& f) {
         f.add("l.scales", type::f16, {2, 15}, std::vector<std::uint16_t>(30));
     });
-    expect_refused({"'l.qzeros'", "[3, 2]", "[2, 2]"},
-                   [](tensors& f) { f.add("l.qzeros", type::i32, {3, 2}, words(6)); });
+    expect_refused({"'l.qzeros'", "[3, 2]", "[2, 2]"}, [](tensors& f) {
+        f.add("l.qzeros", type::i32, {3, 2}, words(6));
+    });
     expect_refused({"'l.scales'", "65 groups", "64 columns"}, [](tensors& f) {
         f.add("l.scales", type::f16, {65, 16}, std::vector<std::uint16_t>(65 * 16));
         f.add("l.qzeros", type::i32, {65, 2}, words(130));
@@ -213,8 +218,9 @@ TEST(AwqReader, NamesWhatIsMissingOrDoesNotFit) {
     expect_awq_refused({"'l.scales'", "[2, 15]", "[2, 16]"}, [](tensors& f) {
         f.add("l.scales", type::f16, {2, 15}, std::vector<std::uint16_t>(30));
     });
-    expect_awq_refused({"'l.qzeros'", "[2, 3]", "[2, 2]"},
-                       [](tensors& f) { f.add("l.qzeros", type::i32, {2, 3}, words(6)); });
+    expect_awq_refused({"'l.qzeros'", "[2, 3]", "[2, 2]"}, [](tensors& f) {
+        f.add("l.qzeros", type::i32, {2, 3}, words(6));
+    });
     expect_awq_refused({"'l.scales'", "3 groups", "64 columns"}, [](tensors& f) {
         f.add("l.scales", type::f16, {3, 16}, std::vector<std::uint16_t>(48));
         f.add("l.qzeros", type::i32, {3, 2}, words(6));

@@ -109,8 +109,9 @@ TEST(Transcode, SaysWhyALayoutCannotHoldAWeight) {
     w = any_affine(4, 8, 64, 32, 1);
     w.scales[5] = 1e9f;
     refuse(w, affine_layout::gptq, {"F16"});
-    expect_error(error_code::invalid_argument, {"F64"},
-                 [&] { (void)transcode(w, {affine_layout::gptq, safetensors_dtype::f64}); });
+    expect_error(error_code::invalid_argument, {"F64"}, [&] {
+        (void)transcode(w, {affine_layout::gptq, safetensors_dtype::f64});
+    });
 }
 
 TEST(Transcode, NamesOfLayouts) {
@@ -128,8 +129,8 @@ TEST(TranscodeVerdict, MeasuresWhatScalesLose) {
     after.scales = {2.5f};
     const transcode_verdict verdict = compare_values(before, after);
     EXPECT_FALSE(verdict.lossless);
-    EXPECT_EQ(verdict.max_error, 1.0);                               // -4 became -5
-    EXPECT_EQ(verdict.relative_squared_error, (0.25 + 1.0) / 20.0);  // of 4 + 16
+    EXPECT_EQ(verdict.max_error, 1.0);                              // -4 became -5
+    EXPECT_EQ(verdict.relative_squared_error, (0.25 + 1.0) / 20.0); // of 4 + 16
     before.codes = {8, 8};
     EXPECT_TRUE(std::isinf(compare_values(before, after).relative_squared_error));
     after.rows = 2;
@@ -153,8 +154,8 @@ TEST(TranscodeGguf, EveryTypeHoldsTheGridsThatItHas) {
     expect_lossless(to_gguf<gguf::q8_0>(any_affine(7, 4, 64, 64, 5)));
     const auto bytes = to_gguf<gguf::q8_0>(symmetric(any_affine(8, 4, 64, 64, 5)));
     expect_lossless(bytes);
-    EXPECT_TRUE(checkpoint::same_floats(values_of(to_affine(bytes.weight)),
-                                        values_of(symmetric(any_affine(8, 4, 64, 64, 5)))));
+    EXPECT_TRUE(
+        checkpoint::same_floats(values_of(to_affine(bytes.weight)), values_of(symmetric(any_affine(8, 4, 64, 64, 5)))));
     affine_weight seven = any_affine(4, 4, 64, 32, 6); // levels -7..8: turned
     std::fill(seven.zeros.begin(), seven.zeros.end(), std::uint8_t{7});
     std::fill(seven.codes.begin(), seven.codes.end(), std::uint8_t{15});

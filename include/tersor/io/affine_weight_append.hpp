@@ -24,8 +24,8 @@ namespace tersor::inline v0::detail {
 [[nodiscard]] inline std::string prefix_of(std::string_view name, const char* layout) {
     constexpr std::string_view last = "weight";
     if (name != last && !name.ends_with(".weight")) {
-        raise(error_code::unsupported, std::string("the ") + layout +
-                                           " layout holds tensors named PREFIX.weight, not " + quote_name(name));
+        raise(error_code::unsupported,
+              std::string("the ") + layout + " layout holds tensors named PREFIX.weight, not " + quote_name(name));
     }
     return std::string(name.substr(0, name.size() - last.size()));
 }

@@ -1,8 +1,8 @@
 #ifndef TERSOR_IO_AFFINE_WEIGHT_CONFIG_HPP
 #define TERSOR_IO_AFFINE_WEIGHT_CONFIG_HPP
 
-// Reading the members of a "quantization_config": each is optional, null counts as not there, and one of another type or
-// out of range is an error that names it.
+// Reading the members of a "quantization_config": each is optional, null counts as not there, and one of another type
+// or out of range is an error that names it.
 
 #include "tersor/core/error.hpp"
 #include "tersor/io/json_value.hpp"

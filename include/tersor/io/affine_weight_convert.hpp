@@ -51,8 +51,8 @@ inline constexpr int unsigned_shift = Format::lowest < 0 ? 1 << (Format::bits - 
 
 inline void check_order(std::span<const std::int32_t> order, index cols) {
     if (order.size() != static_cast<std::size_t>(cols)) {
-        raise(error_code::shape_mismatch, "an order of " + std::to_string(order.size()) + " columns for a weight of " +
-                                              std::to_string(cols));
+        raise(error_code::shape_mismatch,
+              "an order of " + std::to_string(order.size()) + " columns for a weight of " + std::to_string(cols));
     }
     std::vector<bool> seen(order.size());
     for (const std::int32_t column : order) {
@@ -98,8 +98,8 @@ inline constexpr bool is_affine = detail::is_integer_grid<Q>();
 
 /// A quantized matrix as an affine weight. `order`, if not empty: stored column k is column order[k] of the weight;
 /// `group_index`, if not empty: the groups of the original columns, which then name the stored groups anew.
-/// Errors: unsupported if it was not quantized along its rows; invalid_argument and shape_mismatch for an order or index
-/// that is none; those of check().
+/// Errors: unsupported if it was not quantized along its rows; invalid_argument and shape_mismatch for an order or
+/// index that is none; those of check().
 template <class Q, class Kind, class C, class P>
 requires is_affine<Q>
 [[nodiscard]] affine_weight to_affine(const basic_quantized<Q, 2, Kind, C, P>& q,
@@ -108,8 +108,8 @@ requires is_affine<Q>
     using format = typename Q::format;
     constexpr int shift = detail::unsigned_shift<format>;
     if (q.axis() != 1) {
-        raise(error_code::unsupported, "an affine weight has its groups along rows, not along axis " +
-                                           std::to_string(q.axis()));
+        raise(error_code::unsupported,
+              "an affine weight has its groups along rows, not along axis " + std::to_string(q.axis()));
     }
     const row_layout& layout = q.layout();
     affine_weight w;

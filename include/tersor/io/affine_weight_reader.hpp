@@ -26,15 +26,15 @@ namespace tersor::inline v0::detail {
 }
 
 /// Raises an error that names file and tensor.
-[[noreturn]] inline void fail_tensor(std::string_view source, const safetensors_tensor& tensor, const std::string& problem,
-                              error_code code = error_code::corrupt_file) {
+[[noreturn]] inline void fail_tensor(std::string_view source, const safetensors_tensor& tensor,
+                                     const std::string& problem, error_code code = error_code::corrupt_file) {
     raise(code, std::string(source) + ": tensor " + quote_name(tensor.name) + " " + problem);
 }
 
 /// The tensor of that name beside `tensor`.
 template <class Find>
 [[nodiscard]] const safetensors_tensor& companion_of(const safetensors_tensor& tensor, const std::string& name,
-                                                  std::string_view source, const Find& find) {
+                                                     std::string_view source, const Find& find) {
     const safetensors_tensor* const found = find(name);
     if (found == nullptr) {
         fail_tensor(source, tensor, "has no " + quote_name(name) + " beside it");
@@ -48,7 +48,7 @@ inline void require_matrix(const safetensors_tensor& tensor, std::string_view so
     if (!right || tensor.shape.size() != 2 || tensor.shape[0] < 1 || tensor.shape[1] < 1 ||
         tensor.shape[0] > INT32_MAX || tensor.shape[1] > INT32_MAX) {
         fail_tensor(source, tensor,
-             "is " + describe_tensor(tensor) + ", not a matrix of " + (words ? "I32" : "F16, BF16 or F32"));
+                    "is " + describe_tensor(tensor) + ", not a matrix of " + (words ? "I32" : "F16, BF16 or F32"));
     }
 }
 
@@ -56,9 +56,9 @@ inline void require_matrix(const safetensors_tensor& tensor, std::string_view so
 inline void require_shape(const safetensors_tensor& tensor, std::string_view source, std::int64_t rows,
                           std::int64_t cols, const safetensors_tensor& because) {
     if (tensor.shape != std::vector<std::int64_t>{rows, cols}) {
-        fail_tensor(source, tensor, "is " + describe_tensor(tensor) + "; " + quote_name(because.name) + " " +
-                                 describe_tensor(because) + " needs [" + std::to_string(rows) + ", " + std::to_string(cols) +
-                                 "]");
+        fail_tensor(source, tensor,
+                    "is " + describe_tensor(tensor) + "; " + quote_name(because.name) + " " + describe_tensor(because) +
+                        " needs [" + std::to_string(rows) + ", " + std::to_string(cols) + "]");
     }
 }
 

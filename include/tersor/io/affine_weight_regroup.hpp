@@ -1,8 +1,8 @@
 #ifndef TERSOR_IO_AFFINE_WEIGHT_REGROUP_HPP
 #define TERSOR_IO_AFFINE_WEIGHT_REGROUP_HPP
 
-// The same affine weight in another form, every value kept: columns sorted by group, groups cut into smaller ones, codes
-// of more bits. And codes from values.
+// The same affine weight in another form, every value kept: columns sorted by group, groups cut into smaller ones,
+// codes of more bits. And codes from values.
 
 #include "tersor/core/exact.hpp"
 #include "tersor/io/affine_weight.hpp"
@@ -42,7 +42,8 @@ namespace tersor::inline v0 {
     result.group_index = detail::ordered_group_index(w.cols, size);
     for (index row = 0; row < w.rows; ++row) {
         for (index g = 0; g < result.groups; ++g) {
-            const auto place = static_cast<std::size_t>(row * w.groups + w.group_index[static_cast<std::size_t>(g * size)]);
+            const auto place =
+                static_cast<std::size_t>(row * w.groups + w.group_index[static_cast<std::size_t>(g * size)]);
             result.scales.push_back(w.scales[place]);
             result.zeros.push_back(w.zeros[place]);
         }
@@ -54,8 +55,8 @@ namespace tersor::inline v0 {
 [[nodiscard]] inline affine_weight widen(affine_weight w, int bits) {
     check(w);
     if (bits < w.bits || bits > 8) {
-        raise(error_code::invalid_argument, "codes of " + std::to_string(w.bits) + " bits cannot be widened to " +
-                                                std::to_string(bits));
+        raise(error_code::invalid_argument,
+              "codes of " + std::to_string(w.bits) + " bits cannot be widened to " + std::to_string(bits));
     }
     if (bits > w.bits && is_symmetric(w)) {
         const int shift = (1 << (bits - 1)) - (1 << (w.bits - 1));

@@ -1,8 +1,8 @@
 #ifndef TERSOR_IO_AWQ_LAYOUT_HPP
 #define TERSOR_IO_AWQ_LAYOUT_HPP
 
-// Writing weights in the layout of AWQ checkpoints, version gemm (AutoAWQ, vLLM, transformers): 4 bits with zero points,
-// groups in the order of the columns. A weight PREFIX.weight [out, in] becomes
+// Writing weights in the layout of AWQ checkpoints, version gemm (AutoAWQ, vLLM, transformers): 4 bits with zero
+// points, groups in the order of the columns. A weight PREFIX.weight [out, in] becomes
 //
 //   PREFIX.qweight   I32 [in, out / 8]       codes packed along out
 //   PREFIX.qzeros    I32 [groups, out / 8]   zero points, as they are

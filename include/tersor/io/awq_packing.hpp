@@ -5,9 +5,9 @@
 //
 //   gemm        words of 32 bits along out: nibble k of word c holds output 8 c + order[k], order = 0 2 4 6 1 3 5 7
 //   gemv_fast   words of 16 bits [out / 4, in], the layout of llm-awq: in every row, input 8 a + 2 b + c of 32 (a, b of
-//               0..3, c of 0, 1) goes to 8 b + 2 a + c, then every 8 are put in the order 0 2 4 6 1 3 5 7; then the rows
-//               lie in fours, in chunks of 64 inputs: [out / 4, in / 64, 4, 64], four codes a word, the first in the
-//               low nibble
+//               0..3, c of 0, 1) goes to 8 b + 2 a + c, then every 8 are put in the order 0 2 4 6 1 3 5 7; then the
+//               rows lie in fours, in chunks of 64 inputs: [out / 4, in / 64, 4, 64], four codes a word, the first in
+//               the low nibble
 //
 // Source: AutoAWQ and GPTQModel, gemm; mit-han-lab/llm-awq, pack_intweight.
 
@@ -51,9 +51,9 @@ inline constexpr std::array<std::size_t, 8> order{0, 2, 4, 6, 1, 3, 5, 7};
 
 inline void require_fast(index rows, index cols, std::size_t given, std::size_t expected) {
     if (rows < 1 || cols < 1 || rows % 4 != 0 || cols % 64 != 0 || given != expected) {
-        raise(error_code::shape_mismatch,
-              "gemv_fast holds multiples of 4 outputs and 64 inputs; " + std::to_string(given) +
-                  " elements are no weight of [" + std::to_string(rows) + " x " + std::to_string(cols) + "]");
+        raise(error_code::shape_mismatch, "gemv_fast holds multiples of 4 outputs and 64 inputs; " +
+                                              std::to_string(given) + " elements are no weight of [" +
+                                              std::to_string(rows) + " x " + std::to_string(cols) + "]");
     }
 }
 

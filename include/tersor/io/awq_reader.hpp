@@ -90,9 +90,9 @@ template <class Find>
     tersor::detail::require_shape(*w.scales, source, groups, rows, codes);
     tersor::detail::require_shape(*w.zeros, source, groups, codes.shape[1], *w.scales);
     if (cols % groups != 0) {
-        tersor::detail::fail_tensor(source, *w.scales, "has " + std::to_string(groups) +
-                                                           " groups, which do not divide the " + std::to_string(cols) +
-                                                           " columns");
+        tersor::detail::fail_tensor(source, *w.scales,
+                                    "has " + std::to_string(groups) + " groups, which do not divide the " +
+                                        std::to_string(cols) + " columns");
     }
     w.shape = {4, static_cast<index>(rows), static_cast<index>(cols), static_cast<index>(groups)};
     w.shape.group = groups > 1 ? static_cast<index>(cols / groups) : 0;

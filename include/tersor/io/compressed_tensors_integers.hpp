@@ -87,7 +87,8 @@ namespace detail {
 
 /// The codes of rows [first, first + count) of integers, u = code + 2^(bits-1), a byte each.
 inline void unpack_rows(const stored_weight& w, index first, index count, std::uint8_t* to) noexcept {
-    const auto cols = static_cast<std::size_t>(w.cols), stride = w.codes->data.size() / static_cast<std::size_t>(w.rows);
+    const auto cols = static_cast<std::size_t>(w.cols),
+               stride = w.codes->data.size() / static_cast<std::size_t>(w.rows);
     for (std::size_t row = 0; row < static_cast<std::size_t>(count); ++row) {
         const std::uint8_t* const from = bytes_at(*w.codes) + (static_cast<std::size_t>(first) + row) * stride;
         const std::span<std::uint8_t> codes(to + row * cols, cols);
@@ -114,8 +115,8 @@ inline void decode_bits(const stored_weight& w, std::span<float> out, const exec
     return !w.scheme.is_float && w.rows > 0 && w.cols > 0;
 }
 
-/// The weight, unpacked; codes and zero points are u = code + 2^(bits-1). unsupported if not holds_affine; corrupt_file,
-/// naming the tensor, for a scale that is not finite.
+/// The weight, unpacked; codes and zero points are u = code + 2^(bits-1). unsupported if not holds_affine;
+/// corrupt_file, naming the tensor, for a scale that is not finite.
 [[nodiscard]] inline affine_weight to_affine(const stored_weight& w) {
     if (!holds_affine(w)) {
         raise(error_code::unsupported, "tensor " + detail::quote_name(w.name) + " is stored as " +

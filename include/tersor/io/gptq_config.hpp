@@ -1,9 +1,9 @@
 #ifndef TERSOR_IO_GPTQ_CONFIG_HPP
 #define TERSOR_IO_GPTQ_CONFIG_HPP
 
-// What a model in the layout of GPTQ says of itself: quantize_config.json, and "quantization_config" of config.json with
-// the same members. Older files have them in other places: "format" for "checkpoint_format", "damp_percent" in "meta".
-// Source: AutoGPTQ BaseQuantizeConfig, GPTQModel QuantizeConfig.
+// What a model in the layout of GPTQ says of itself: quantize_config.json, and "quantization_config" of config.json
+// with the same members. Older files have them in other places: "format" for "checkpoint_format", "damp_percent" in
+// "meta". Source: AutoGPTQ BaseQuantizeConfig, GPTQModel QuantizeConfig.
 
 #include "tersor/core/error.hpp"
 #include "tersor/io/affine_weight.hpp"
@@ -135,8 +135,8 @@ inline void read_rule(const json::value& from, module_rule& to) {
     return members;
 }
 
-/// What a "quantization_config" or quantize_config.json says. corrupt_file for a member of another type or out of range;
-/// unsupported for another quant_method, a checkpoint_format or pack_dtype that is not read.
+/// What a "quantization_config" or quantize_config.json says. corrupt_file for a member of another type or out of
+/// range; unsupported for another quant_method, a checkpoint_format or pack_dtype that is not read.
 [[nodiscard]] inline config read_config(const json::value& from) {
     using tersor::detail::fail_config;
     config c;
@@ -165,7 +165,8 @@ inline void read_rule(const json::value& from, module_rule& to) {
         fail_config("pack_dtype", "is '" + type + "'; words of int32 can be read", error_code::unsupported);
     }
     const json::value* damp = tersor::detail::find_member(from, {"damp_percent"});
-    if (const json::value* const meta = tersor::detail::find_member(from, {"meta"}); damp == nullptr && meta != nullptr) {
+    if (const json::value* const meta = tersor::detail::find_member(from, {"meta"});
+        damp == nullptr && meta != nullptr) {
         damp = tersor::detail::find_member(*meta, {"damp_percent"});
     }
     if (damp != nullptr) {

@@ -60,8 +60,8 @@ void decode(const stored_weight& w, std::span<float> out, const Execution& exec)
     tersor::detail::decode_affine(detail::parameters_of(w), unpack, out.data(), exec);
 }
 
-/// Whether load<Q> gives the weight: integers of its bits and groups, in the order of the columns; without zero point if
-/// it is symmetric.
+/// Whether load<Q> gives the weight: integers of its bits and groups, in the order of the columns; without zero point
+/// if it is symmetric.
 template <quantizer Q>
 [[nodiscard]] bool holds(const stored_weight& w) noexcept {
     return tersor::detail::holds_stored<Q>(w.shape, w.scales->dtype);

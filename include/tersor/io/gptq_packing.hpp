@@ -3,14 +3,15 @@
 
 // How GPTQ checkpoints pack codes into words of 32 bits, and how their first version stores zero points.
 //
-//   stream   32 codes of b bits fill b words: code i at bits b i .. of their little-endian stream (where b divides 32, a
+//   stream   32 codes of b bits fill b words: code i at bits b i .. of their little-endian stream (where b divides 32,
+//   a
 //            word holds whole codes)
 //   planes   the same words, cut into planes of 4, 2 and 1 bits, the low bits first: 3 = 2 + 1, 5 = 4 + 1, 6 = 4 + 2,
 //            7 = 4 + 2 + 1; a plane is a stream of its own. 2, 4 and 8 bits have one plane.
 //
 // Version 2 stores zero points as they are. Version 1 stores, for 2, 4 and 8 bits, the packed word minus the one with 1
-// in every field, modulo 2^32, so that a zero point of 0 borrows from the next field; for other bits every field minus 1
-// modulo 2^bits. Source: ModelCloud/GPTQModel, pack_block, planar packing, convert_gptq_v2_to_v1_format_module.
+// in every field, modulo 2^32, so that a zero point of 0 borrows from the next field; for other bits every field minus
+// 1 modulo 2^bits. Source: ModelCloud/GPTQModel, pack_block, planar packing, convert_gptq_v2_to_v1_format_module.
 
 #include "tersor/formats/packing.hpp"
 

@@ -29,7 +29,7 @@ namespace tersor::inline v0::gptq_layout {
 
 /// A weight in a file. The tensors are those of the file, checked.
 struct stored_weight {
-    std::string name;   ///< PREFIX.weight
+    std::string name; ///< PREFIX.weight
     affine_shape shape;
     gptq_layout::storage storage;
     const safetensors_tensor* codes = nullptr;
@@ -47,8 +47,7 @@ namespace detail {
     std::vector<std::uint8_t> zeros(rows * groups), words(bytes);
     for (std::size_t g = 0; g < groups; ++g) {
         std::memcpy(words.data(), w.zeros->data.data() + g * bytes, bytes);
-        unpack_zeros(words, w.shape.bits, w.storage.packing, stored,
-                     std::span(zeros).subspan(g * rows, rows));
+        unpack_zeros(words, w.shape.bits, w.storage.packing, stored, std::span(zeros).subspan(g * rows, rows));
     }
     return zeros;
 }
@@ -68,10 +67,9 @@ inline void find_version(stored_weight& w, const std::optional<config>& known) {
 
 /// The group of every column.
 [[nodiscard]] inline std::vector<std::int32_t> groups_of(const stored_weight& w) {
-    return w.group_index != nullptr ? read_values<std::int32_t>(*w.group_index)
-                                    : tersor::detail::ordered_group_index(w.shape.cols, w.shape.group > 0
-                                                                                            ? w.shape.group
-                                                                                            : w.shape.cols);
+    return w.group_index != nullptr
+               ? read_values<std::int32_t>(*w.group_index)
+               : tersor::detail::ordered_group_index(w.shape.cols, w.shape.group > 0 ? w.shape.group : w.shape.cols);
 }
 
 inline void find_groups(stored_weight& w, std::string_view source, const std::optional<config>& known) {
@@ -80,24 +78,29 @@ inline void find_groups(stored_weight& w, std::string_view source, const std::op
         const std::int64_t named = known && known->group_size > 0 ? known->group_size : 0;
         const bool named_fits = named > 0 && (s.cols - 1) / named + 1 == s.groups;
         if (known && known->desc_act && s.groups > 1) {
-            tersor::detail::fail_tensor(source, *w.codes, "has no g_idx beside it, but its configuration says 'desc_act'");
+            tersor::detail::fail_tensor(source, *w.codes,
+                                        "has no g_idx beside it, but its configuration says 'desc_act'");
         }
         if (s.groups > 1 && !named_fits && s.cols % s.groups != 0) {
-            tersor::detail::fail_tensor(source, *w.scales, "has " + std::to_string(s.groups) + " groups, which do not divide the " +
-                                        std::to_string(s.cols) + " columns");
+            tersor::detail::fail_tensor(source, *w.scales,
+                                        "has " + std::to_string(s.groups) + " groups, which do not divide the " +
+                                            std::to_string(s.cols) + " columns");
         }
         s.group = s.groups == 1 ? 0 : named_fits ? static_cast<index>(named) : s.cols / s.groups;
         return;
     }
     const safetensors_tensor& stored = *w.group_index;
     if (stored.dtype != safetensors_dtype::i32 || stored.shape != std::vector<std::int64_t>{s.cols}) {
-        tersor::detail::fail_tensor(source, stored, "is " + tersor::detail::describe_tensor(stored) + ", not I32 [" + std::to_string(s.cols) + "]");
+        tersor::detail::fail_tensor(source, stored,
+                                    "is " + tersor::detail::describe_tensor(stored) + ", not I32 [" +
+                                        std::to_string(s.cols) + "]");
     }
     std::vector<index> sizes(static_cast<std::size_t>(s.groups));
     const std::vector<std::int32_t> values = read_values<std::int32_t>(stored);
     for (const std::int32_t value : values) {
         if (value < 0 || value >= s.groups) {
-            tersor::detail::fail_tensor(source, stored, "names group " + std::to_string(value) + " of " + std::to_string(s.groups));
+            tersor::detail::fail_tensor(source, stored,
+                                        "names group " + std::to_string(value) + " of " + std::to_string(s.groups));
         }
         ++sizes[static_cast<std::size_t>(value)];
     }
@@ -131,25 +134,29 @@ template <class Find>
     const std::int64_t rows = codes.shape[1], words = w.zeros->shape[1], groups = w.scales->shape[0];
     const std::int64_t bits = words * 32 / rows;
     if (bits < 2 || bits > 8 || words * 32 % rows != 0) {
-        tersor::detail::fail_tensor(source, *w.zeros, "has " + std::to_string(words) + " words a group, which " +
-                                           std::to_string(rows) + " zero points of 2 to 8 bits do not fill");
+        tersor::detail::fail_tensor(source, *w.zeros,
+                                    "has " + std::to_string(words) + " words a group, which " + std::to_string(rows) +
+                                        " zero points of 2 to 8 bits do not fill");
     }
     w.shape.bits = static_cast<int>(bits);
     w.shape.rows = static_cast<index>(rows);
     w.shape.cols = static_cast<index>(codes.shape[0] * 32 / bits);
     w.shape.groups = static_cast<index>(groups);
     if (codes.shape[0] * 32 % bits != 0 || !detail::fills_words(w.shape.cols, w.shape.bits, w.storage.packing)) {
-        tersor::detail::fail_tensor(source, codes, "has " + std::to_string(codes.shape[0]) + " words a row, which codes of " +
+        tersor::detail::fail_tensor(source, codes,
+                                    "has " + std::to_string(codes.shape[0]) + " words a row, which codes of " +
                                         std::to_string(bits) + " bits do not fill");
     }
     if (!detail::fills_words(rows, w.shape.bits, w.storage.packing)) {
-        tersor::detail::fail_tensor(source, *w.zeros, "has zero points in planes, of which there are not whole blocks of 32");
+        tersor::detail::fail_tensor(source, *w.zeros,
+                                    "has zero points in planes, of which there are not whole blocks of 32");
     }
     tersor::detail::require_shape(*w.scales, source, groups, rows, codes);
     tersor::detail::require_shape(*w.zeros, source, groups, words, *w.scales);
     if (groups > w.shape.cols) {
-        tersor::detail::fail_tensor(source, *w.scales, "has " + std::to_string(groups) + " groups for " +
-                                            std::to_string(w.shape.cols) + " columns");
+        tersor::detail::fail_tensor(source, *w.scales,
+                                    "has " + std::to_string(groups) + " groups for " + std::to_string(w.shape.cols) +
+                                        " columns");
     }
     detail::find_groups(w, source, known);
     detail::find_version(w, known);

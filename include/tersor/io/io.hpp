@@ -82,5 +82,11 @@
 #include "tersor/io/safetensors_writer.hpp"
 #include "tersor/io/sorted_order.hpp"
 #include "tersor/io/tensor_writer.hpp"
+#include "tersor/io/transcode.hpp"
+#include "tersor/io/transcode_bitsandbytes.hpp"
+#include "tersor/io/transcode_config.hpp"
+#include "tersor/io/transcode_gguf.hpp"
+#include "tersor/io/transcode_verdict.hpp"
+#include "tersor/io/transcode_writer.hpp"
 
 #endif // TERSOR_IO_IO_HPP

@@ -2,8 +2,8 @@
 #define TERSOR_IO_QUANTIZED_MODEL_HPP
 
 // The weights of a model, whatever they are stored as: plain tensors, the layouts of bitsandbytes, compressed-tensors,
-// GPTQ and AWQ, mixed in any way. Companion tensors are grouped into the weights that they belong to, and checked, when the
-// model is opened; their shards do not matter.
+// GPTQ and AWQ, mixed in any way. Companion tensors are grouped into the weights that they belong to, and checked, when
+// the model is opened; their shards do not matter.
 
 #include "tersor/core/error.hpp"
 #include "tersor/core/execution.hpp"

@@ -139,8 +139,9 @@ void append(const affine_target& target, Out& out, std::string_view name, const 
         to = regroup(to, run);
     }
     if (const std::string reason = reason_against(target, shape_of(to)); !reason.empty()) {
-        raise(error_code::unsupported, "the " + std::string(to_string(target.layout)) + " layout cannot hold a weight " +
-                                           detail::shape_of_values(w.rows, w.cols) + ": " + reason);
+        raise(error_code::unsupported, "the " + std::string(to_string(target.layout)) +
+                                           " layout cannot hold a weight " + detail::shape_of_values(w.rows, w.cols) +
+                                           ": " + reason);
     }
     for (float& scale : to.scales) {
         detail::require_scale(scale, target.scales);

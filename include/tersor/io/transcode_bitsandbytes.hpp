@@ -13,10 +13,10 @@
 #include "tersor/formats/fp4.hpp"
 #include "tersor/formats/packing.hpp"
 #include "tersor/io/affine_weight_regroup.hpp"
-#include "tersor/quantizers/llm_int8.hpp"
 #include "tersor/io/transcode_verdict.hpp"
 #include "tersor/quantizers/absmax.hpp"
 #include "tersor/quantizers/blockwise.hpp"
+#include "tersor/quantizers/llm_int8.hpp"
 
 #include <array>
 #include <cmath>
@@ -84,8 +84,8 @@ inline constexpr std::array<int, 8> fp4_units{0, 1, 128, 192, 64, 96, 32, 48};
             const auto i = static_cast<std::size_t>(row * w.cols + c);
             const int level = w.codes[i] - w.zeros[place];
             if (level < -128 || level > 127) {
-                detail::refuse_bitsandbytes("LLM.int8", w, "row " + std::to_string(row) + " has the level " +
-                                                               std::to_string(level));
+                detail::refuse_bitsandbytes("LLM.int8", w,
+                                            "row " + std::to_string(row) + " has the level " + std::to_string(level));
             }
             codes[i] = static_cast<std::uint8_t>(level);
         }
@@ -110,22 +110,24 @@ template <index N>
     using quantizer = blockwise<absmax<fp4>, N>;
     check(w);
     if (const index run = common_run(w); run % N != 0) {
-        detail::refuse_bitsandbytes("fp4", w, "its columns share a group in runs of " + std::to_string(run) +
-                                                  ", not of " + std::to_string(N));
+        detail::refuse_bitsandbytes(
+            "fp4", w, "its columns share a group in runs of " + std::to_string(run) + ", not of " + std::to_string(N));
     }
     std::vector<std::uint8_t> packed(w.codes.size() / 2), codes(static_cast<std::size_t>(w.cols));
     std::vector<typename quantizer::parameters> parameters;
     std::array<int, static_cast<std::size_t>(N)> levels{};
     for (index row = 0; row < w.rows; ++row) {
         for (index first = 0; first < w.cols; first += N) {
-            const auto place = static_cast<std::size_t>(row * w.groups + w.group_index[static_cast<std::size_t>(first)]);
+            const auto place =
+                static_cast<std::size_t>(row * w.groups + w.group_index[static_cast<std::size_t>(first)]);
             for (std::size_t i = 0; i < levels.size(); ++i) {
                 levels[i] = w.codes[static_cast<std::size_t>(row * w.cols + first) + i] - w.zeros[place];
             }
             const double factor = detail::fit_fp4(levels, codes.data() + first);
             if (factor == 0.0) {
-                detail::refuse_bitsandbytes("fp4", w, "the levels of row " + std::to_string(row) + " from column " +
-                                                          std::to_string(first) + " are not among its values");
+                detail::refuse_bitsandbytes("fp4", w,
+                                            "the levels of row " + std::to_string(row) + " from column " +
+                                                std::to_string(first) + " are not among its values");
             }
             const auto absmax = static_cast<float>(factor * static_cast<double>(w.scales[place]));
             if (!std::isfinite(absmax)) {

@@ -1,9 +1,9 @@
 #ifndef TERSOR_IO_TRANSCODE_CONFIG_HPP
 #define TERSOR_IO_TRANSCODE_CONFIG_HPP
 
-// What config.json says of a model whose layers are affine weights, in any of their layouts. Layers of a GPTQ model that
-// differ from the most common shape are named under "dynamic", which GPTQModel and vLLM read; an AWQ model has one group
-// size; compressed-tensors has a config group for each way.
+// What config.json says of a model whose layers are affine weights, in any of their layouts. Layers of a GPTQ model
+// that differ from the most common shape are named under "dynamic", which GPTQModel and vLLM read; an AWQ model has one
+// group size; compressed-tensors has a config group for each way.
 
 #include "tersor/io/awq_config.hpp"
 #include "tersor/io/compressed_tensors_config.hpp"

@@ -6,8 +6,8 @@
 //   q4_0, q5_0, q8_0   d = the scale as a half, level n of -8..7, -16..15, -128..127; where only -n fits, d < 0
 //   q4_1, q5_1         d as above, m = -zero * scale as a half, code of 0..15, 0..31
 //
-// Blocks are 32 columns that share a group. q4_0, q5_0 and q8_0 keep every value if the scales are halves; so q5_0 holds
-// every asymmetric 4-bit grid, and q8_0 every grid of up to 7 bits. q4_1 and q5_1 also round the product in m.
+// Blocks are 32 columns that share a group. q4_0, q5_0 and q8_0 keep every value if the scales are halves; so q5_0
+// holds every asymmetric 4-bit grid, and q8_0 every grid of up to 7 bits. q4_1 and q5_1 also round the product in m.
 
 #include "tersor/core/exact.hpp"
 #include "tersor/core/quantized_tensor.hpp"
@@ -24,7 +24,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -110,7 +112,8 @@ template <class Block>
     std::vector<std::uint8_t> bytes(static_cast<std::size_t>(w.rows * blocks) * sizeof(block));
     for (index row = 0; row < w.rows; ++row) {
         for (index b = 0; b < blocks; ++b) {
-            const auto place = static_cast<std::size_t>(row * w.groups + w.group_index[static_cast<std::size_t>(b * 32)]);
+            const auto place =
+                static_cast<std::size_t>(row * w.groups + w.group_index[static_cast<std::size_t>(b * 32)]);
             detail::require_scale(w.scales[place], safetensors_dtype::f16);
             const auto made =
                 detail::block_of<Block>(w.codes.data() + row * w.cols + b * 32, w.zeros[place], w.scales[place]);

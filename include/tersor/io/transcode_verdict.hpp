@@ -93,8 +93,7 @@ template <class Decode>
                                               " and " + detail::shape_of_values(after.rows, after.cols) +
                                               " have different sizes");
     }
-    return detail::verdict_on(before,
-                              [&after](index row, std::span<float> to) { detail::decode_row(after, row, to); });
+    return detail::verdict_on(before, [&after](index row, std::span<float> to) { detail::decode_row(after, row, to); });
 }
 
 } // namespace tersor::inline v0

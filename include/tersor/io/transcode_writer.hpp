@@ -59,7 +59,7 @@ public:
     /// for an unknown layer; shape_mismatch if it is not as declared; those of append().
     void append(std::string_view name, const affine_weight& w, std::span<const float> bias = {}) {
         const affine_layer& layer = find(name);
-        const affine_shape given = shape_of(w), & declared = layer.shape;
+        const affine_shape given = shape_of(w), &declared = layer.shape;
         const bool fits = given.bits == declared.bits && given.rows == declared.rows && given.cols == declared.cols &&
                           given.groups == declared.groups && (given.group == declared.group) &&
                           (given.symmetric || !declared.symmetric) && (given.in_order || !declared.in_order);
