@@ -32,8 +32,10 @@ void pad_tokens(std::vector<T>& values) {
 struct float_columns {
     const float* x = nullptr; ///< [count x x_distance], tokens along the rows
     index x_distance = 0;
-    const float* w = nullptr; ///< [out x count]
     index count = 0;
+    const void* source = nullptr;
+    /// Copies the weights of some rows: out[(row - first) * count + k].
+    void (*weights)(const void* source, index first, index rows, float* out) = nullptr;
 };
 
 /// Writes y(t, r) = (sum - zero_t * row_sum_r) * (scale_t * scale_r) * factor, then adds the bias, then the columns.
@@ -60,9 +62,11 @@ struct scaled_output {
             TERSOR_DISPATCH(add_bias(bias + s.first_row, rows, tokens, values, step));
         }
         if (columns.count > 0) {
-            TERSOR_DISPATCH(add_columns(columns.w + s.first_row * columns.count, columns.x + s.first_token,
-                                        columns.x_distance, static_cast<std::size_t>(columns.count), rows, tokens,
-                                        values, step));
+            thread_local std::vector<float> weights;
+            weights.resize(rows * static_cast<std::size_t>(columns.count));
+            columns.weights(columns.source, s.first_row, s.rows, weights.data());
+            TERSOR_DISPATCH(add_columns(weights.data(), columns.x + s.first_token, columns.x_distance,
+                                        static_cast<std::size_t>(columns.count), rows, tokens, values, step));
         }
         TERSOR_DISPATCH(
             transpose_to_far(values, step, rows, tokens, y + s.first_token * distance + s.first_row, distance));
