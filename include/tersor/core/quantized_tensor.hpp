@@ -80,8 +80,10 @@ template <quantizer Quantizer>
 [[nodiscard]] constexpr bool has_whole_rows(index length) noexcept {
     if constexpr (block_quantizer<Quantizer>) {
         return length % Quantizer::group == 0;
+    } else if constexpr (Quantizer::group > 0) {
+        return length % Quantizer::group == 0 && length * Quantizer::format::bits % 8 == 0;
     } else {
-        return Quantizer::group > 0 && length % Quantizer::group == 0 && length * Quantizer::format::bits % 8 == 0;
+        return false;
     }
 }
 

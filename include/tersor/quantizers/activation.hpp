@@ -127,7 +127,9 @@ public:
              const std::optional<parameters>& fixed, activations<Q>& out) {
         kept_columns& kept = out.kept;
         find_kept_columns(x, options, exec.part(0.0, 0.3), largest_, kept);
-        auto [codes, found] = std::move(out.codes).release();
+        auto memory = std::move(out.codes).release();
+        auto& codes = memory.first;
+        auto& found = memory.second;
         out.codes = {};
         const row_layout layout = make_row_layout<Q>(x.channels == 0 ? 0 : x.tokens, x.channels);
         codes.resize(static_cast<std::size_t>(layout.rows * layout.row_bytes));

@@ -36,7 +36,9 @@ public:
              const std::optional<llm_int8::parameters>& fixed, activations<llm_int8>& out) {
         kept_columns& kept = out.kept;
         find_kept_columns(x, options, exec.part(0.0, 0.3), largest_, kept);
-        auto [codes, found] = std::move(out.codes).release();
+        auto memory = std::move(out.codes).release();
+        auto& codes = memory.first;
+        auto& found = memory.second;
         out.codes = {};
         const auto length = static_cast<std::size_t>(x.channels);
         const index rows = length == 0 ? 0 : x.tokens;
