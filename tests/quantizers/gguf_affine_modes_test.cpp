@@ -1,9 +1,4 @@
 #include "quantizers/gguf_affine_cases.hpp"
-#include "tersor/quantizers/gguf/q2_k.hpp"
-#include "tersor/quantizers/gguf/q4_1.hpp"
-#include "tersor/quantizers/gguf/q4_k.hpp"
-#include "tersor/quantizers/gguf/q5_1.hpp"
-#include "tersor/quantizers/gguf/q5_k.hpp"
 
 #include <gtest/gtest.h>
 
@@ -18,18 +13,9 @@ using namespace tersor;
 
 namespace {
 
-template <class Type>
-inline constexpr std::size_t block_size = static_cast<std::size_t>(Type::group);
-
-template <class Type>
-using blocks_of = std::vector<typename Type::block>;
-
-template <class Type>
-blocks_of<Type> encode(std::span<const float> x, std::span<const float> importance, quantize_mode mode) {
-    blocks_of<Type> blocks(x.size() / block_size<Type>);
-    Type::encode_blocks(x, importance, mode, blocks.data());
-    return blocks;
-}
+using gguf_cases::block_size;
+using gguf_cases::blocks_of;
+using gguf_cases::encode;
 
 // Sum w (decoded - x)^2 of one block.
 template <class Type>
@@ -63,8 +49,7 @@ double sqnr(std::span<const float> x, std::span<const float> importance, quantiz
 template <class Type>
 class GgufAffineModes : public testing::Test {};
 
-using types = testing::Types<gguf::q4_1, gguf::q5_1, gguf::q2_k, gguf::q4_k, gguf::q5_k>;
-TYPED_TEST_SUITE(GgufAffineModes, types);
+TYPED_TEST_SUITE(GgufAffineModes, gguf_cases::types);
 
 } // namespace
 

@@ -1,11 +1,6 @@
 #include "common/golden.hpp"
 #include "quantizers/gguf_affine_cases.hpp"
 #include "quantizers/gguf_affine_rules.hpp"
-#include "tersor/quantizers/gguf/q2_k.hpp"
-#include "tersor/quantizers/gguf/q4_1.hpp"
-#include "tersor/quantizers/gguf/q4_k.hpp"
-#include "tersor/quantizers/gguf/q5_1.hpp"
-#include "tersor/quantizers/gguf/q5_k.hpp"
 
 #include <gtest/gtest.h>
 
@@ -22,18 +17,9 @@ using namespace tersor;
 
 namespace {
 
-template <class Type>
-inline constexpr std::size_t block_size = static_cast<std::size_t>(Type::group);
-
-template <class Type>
-using blocks_of = std::vector<typename Type::block>;
-
-template <class Type>
-blocks_of<Type> encode(std::span<const float> x, std::span<const float> importance, quantize_mode mode) {
-    blocks_of<Type> blocks(x.size() / block_size<Type>);
-    Type::encode_blocks(x, importance, mode, blocks.data());
-    return blocks;
-}
+using gguf_cases::block_size;
+using gguf_cases::blocks_of;
+using gguf_cases::encode;
 
 template <class Type>
 std::vector<float> decode(const blocks_of<Type>& blocks) {
@@ -88,8 +74,7 @@ blocks_of<Type> encode_by_rules(std::span<const float> x, std::span<const float>
 template <class Type>
 class GgufAffine : public testing::Test {};
 
-using types = testing::Types<gguf::q4_1, gguf::q5_1, gguf::q2_k, gguf::q4_k, gguf::q5_k>;
-TYPED_TEST_SUITE(GgufAffine, types);
+TYPED_TEST_SUITE(GgufAffine, gguf_cases::types);
 
 } // namespace
 

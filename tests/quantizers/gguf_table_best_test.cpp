@@ -97,9 +97,9 @@ protected:
         }
     }
 };
-using formats = testing::Types<gguf::iq4_nl, gguf::iq4_xs, gguf::mxfp4, gguf::nvfp4, gguf::tq1_0, gguf::tq2_0,
+using best_formats = testing::Types<gguf::iq4_nl, gguf::iq4_xs, gguf::mxfp4, gguf::nvfp4, gguf::tq1_0, gguf::tq2_0,
                                gguf::q2_0, gguf::q1_0>;
-TYPED_TEST_SUITE(GgufTableBest, formats);
+TYPED_TEST_SUITE(GgufTableBest, best_formats);
 
 TYPED_TEST(GgufTableBest, IsNeverWorseThanReferenceOnABlockOfOrdinaryMagnitude) {
     const std::vector<float> x = gguf_blocks::ordinary_values(65536 / this->size, this->size, 1);

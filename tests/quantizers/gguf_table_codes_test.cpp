@@ -50,9 +50,9 @@ class GgufTableCodes : public testing::Test {
 protected:
     static constexpr auto size = static_cast<std::size_t>(Q::group);
 };
-using formats = testing::Types<gguf::iq4_nl, gguf::iq4_xs, gguf::mxfp4, gguf::nvfp4, gguf::tq1_0, gguf::tq2_0,
+using coded_formats = testing::Types<gguf::iq4_nl, gguf::iq4_xs, gguf::mxfp4, gguf::nvfp4, gguf::tq1_0, gguf::tq2_0,
                                gguf::q2_0, gguf::q1_0>;
-TYPED_TEST_SUITE(GgufTableCodes, formats);
+TYPED_TEST_SUITE(GgufTableCodes, coded_formats);
 
 TYPED_TEST(GgufTableCodes, BlocksDecodeToTheBitsOfTheScalarDefinition) {
     using Q = TypeParam;

@@ -44,8 +44,8 @@ void expect_naive_bytes(const std::vector<float>& x, const std::vector<float>& w
 
 template <class Q>
 class GgufTableReference : public testing::Test {};
-using formats = testing::Types<gguf::iq4_nl, gguf::iq4_xs, gguf::mxfp4, gguf::nvfp4>;
-TYPED_TEST_SUITE(GgufTableReference, formats);
+using naive_formats = testing::Types<gguf::iq4_nl, gguf::iq4_xs, gguf::mxfp4, gguf::nvfp4>;
+TYPED_TEST_SUITE(GgufTableReference, naive_formats);
 
 TYPED_TEST(GgufTableReference, WritesTheNaiveBytesForValuesOfEveryKindAndMagnitude) {
     const auto size = static_cast<std::size_t>(TypeParam::group);
