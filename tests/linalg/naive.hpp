@@ -92,7 +92,7 @@ void invert_upper(matrix<Scalar>& r) {
 template <class Scalar>
 bool is_same(const matrix<Scalar>& a, const matrix<Scalar>& b) {
     return a.rows() == b.rows() && a.cols() == b.cols() &&
-           std::memcmp(a.data(), b.data(), sizeof(Scalar) * static_cast<std::size_t>(a.size())) == 0;
+           (a.size() == 0 || std::memcmp(a.data(), b.data(), sizeof(Scalar) * static_cast<std::size_t>(a.size())) == 0);
 }
 
 } // namespace naive
