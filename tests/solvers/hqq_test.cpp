@@ -136,7 +136,7 @@ TEST(Hqq, ReproducesTheRecordedSolutions) {
 template <class Q>
 void expect_better_modes(const matrix& w, hqq_error error) {
     const auto measure = [error](const auto& result) {
-        return error == hqq_error::absolute ? result.mean_absolute_error : result.mean_squared_error;
+        return error == hqq_error::squared ? result.mean_squared_error : result.mean_absolute_error;
     };
     const auto reference = hqq<Q>(w, {.mode = quantize_mode::reference});
     const auto fast = hqq<Q>(w, {.mode = quantize_mode::fast, .error = error});
@@ -144,6 +144,9 @@ void expect_better_modes(const matrix& w, hqq_error error) {
     EXPECT_LE(measure(fast), measure(reference));
     EXPECT_LE(measure(best), measure(fast));
     EXPECT_LT(measure(best), 0.97 * measure(reference));
+    if (error == hqq_error::balanced) {
+        EXPECT_LE(best.mean_squared_error, reference.mean_squared_error);
+    }
     const matrix d = dequantize(best.weights) - w;
     const double absolute = d.cast<double>().cwiseAbs().mean();
     EXPECT_NEAR(best.mean_absolute_error, absolute, 1e-5 * absolute);
@@ -153,7 +156,7 @@ void expect_better_modes(const matrix& w, hqq_error error) {
 
 TEST(Hqq, EachModeIsAtLeastAsGoodAsTheOneBefore) {
     const matrix w = random_matrix(8, 200, 1); // the last group of a row is shorter
-    for (const hqq_error error : {hqq_error::absolute, hqq_error::squared}) {
+    for (const hqq_error error : {hqq_error::balanced, hqq_error::absolute, hqq_error::squared}) {
         expect_better_modes<float4>(w, error);
         expect_better_modes<integer4>(w, error);
     }
@@ -161,7 +164,8 @@ TEST(Hqq, EachModeIsAtLeastAsGoodAsTheOneBefore) {
 
 TEST(Hqq, EachMeasureIsLeastWhereItIsAskedFor) {
     const matrix w = random_matrix(16, 256, 2);
-    const auto absolute = hqq<float4>(w), squared = hqq<float4>(w, {.error = hqq_error::squared});
+    const auto absolute = hqq<float4>(w, {.error = hqq_error::absolute}),
+               squared = hqq<float4>(w, {.error = hqq_error::squared});
     EXPECT_LT(absolute.mean_absolute_error, squared.mean_absolute_error);
     EXPECT_LT(squared.mean_squared_error, absolute.mean_squared_error);
 }

@@ -9,9 +9,9 @@
 //   fast        that and a search of each group (hqq_search.hpp) by its steps from there
 //   best        that and the search from many scales
 //
-// Beyond `reference` a group's grid changes only where its error becomes smaller. Groups run along any axis: HQQ's
-// axis 1 is a row of blocks; its axis 0 sees W as [group x rest] and groups that run along its axis 0, so that there a
-// map of that shape with `per_channel` and axis 0 is the same.
+// Beyond `reference` a group's grid changes only where its error becomes smaller: by default the mean of |E|, and never
+// at the cost of E^2. Groups run along any axis: HQQ's axis 1 is rows of blocks; its axis 0 sees W as [group x rest],
+// with groups that run along axis 0, which is a map of that shape with `per_channel` and axis 0.
 
 #include "tersor/core/error.hpp"
 #include "tersor/core/options.hpp"
@@ -49,7 +49,7 @@ struct hqq_options {
     /// How far to search; see the head of this file.
     quantize_mode mode = quantize_mode::best;
     /// What the modes fast and best make small.
-    hqq_error error = hqq_error::absolute;
+    hqq_error error = hqq_error::balanced;
     /// Mode reference: false leaves the first grid of every group as it is.
     bool optimize = true;
     /// Mode reference: 100 steps with a growing beta instead of at most 20.
@@ -106,7 +106,8 @@ public:
             std::uint8_t* out = codes.data() + w_.offset(g);
             for (const float value : x) {
                 const auto code = static_cast<code_of<Q>>(hqq_code<format>(value, grids[k]));
-                const double e = static_cast<double>(value) - static_cast<double>(Q{}.decode(code, parameters(grids[k])));
+                const float decoded = Q{}.decode(code, parameters(grids[k]));
+                const double e = static_cast<double>(value) - static_cast<double>(decoded);
                 errors[k].first += std::abs(e);
                 errors[k].second += exact::product(e, e);
                 *out++ = static_cast<std::uint8_t>(code);
@@ -189,7 +190,8 @@ requires(detail::eigen_dense<W>)
 template <class Q, class Kind, class C, class P>
 requires(zero_point_quantizer<Q>&& Q::format::lowest == 0)
 [[nodiscard]] std::vector<std::uint8_t> hqq_codes(const basic_quantized<Q, 2, Kind, C, P>& q) {
-    std::vector<std::uint8_t> codes(static_cast<std::size_t>(q.size())), row(static_cast<std::size_t>(q.layout().length));
+    std::vector<std::uint8_t> codes(static_cast<std::size_t>(q.size()));
+    std::vector<std::uint8_t> row(static_cast<std::size_t>(q.layout().length));
     for (index r = 0; r < q.layout().rows; ++r) {
         unpack(typename Q::format{}, q.row_codes(r).data(), std::span(row));
         for (index k = 0; k < q.layout().length; ++k) {

@@ -9,6 +9,9 @@
 //   twice,
 //           the best one for the codes: the mean of code - x / scale for E^2; mean, then median for |E|
 //
+// The least |E| alone gives up a group's largest values, and with them the outputs of the layer; `balanced` is the
+// least |E| among grids whose E^2 is not above that of HQQ's own.
+//
 // A zero point that must be an integer is rounded. What is kept is the least error seen, the given start included.
 
 #include "tersor/solvers/hqq_groups.hpp"
@@ -17,13 +20,20 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <span>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace tersor::inline v0 {
 
-/// What HQQ makes small: the mean of |W - decoded|, or of its square.
-enum class hqq_error { absolute, squared };
+/// What `hqq` makes small beyond the reference.
+enum class hqq_error {
+    balanced, ///< |W - decoded|, where the square does not become larger
+    absolute, ///< |W - decoded|
+    squared   ///< (W - decoded)^2
+};
 
 namespace detail {
 
@@ -64,7 +74,11 @@ public:
     using rule = hqq_rule<Q>;
 
     hqq_group_search(std::span<const float> x, hqq_error norm, const hqq_grid& start)
-        : x_(x), norm_(norm), residues_(x.size()), best_(start), least_(error_of(start)) {}
+        : x_(x), norm_(norm), residues_(x.size()), best_(start) {
+        const auto [absolute, squared] = errors_of(start);
+        least_ = norm == hqq_error::squared ? squared : absolute;
+        limit_ = norm == hqq_error::balanced ? squared : std::numeric_limits<double>::infinity();
+    }
 
     /// From many scales on.
     [[nodiscard]] hqq_grid run() {
@@ -114,8 +128,9 @@ private:
     /// The best zero points for the codes, from a first one on.
     void descend(hqq_grid grid) {
         for (int i = 0; i < 3; ++i) {
-            const double error = error_of(grid);
-            if (error < least_) {
+            const auto [absolute, squared] = errors_of(grid);
+            const double error = norm_ == hqq_error::squared ? squared : absolute;
+            if (error < least_ && squared <= limit_) {
                 least_ = error;
                 best_ = grid;
             }
@@ -127,8 +142,8 @@ private:
         }
     }
 
-    /// Sum of |E| or E^2; leaves code - x / scale of every value.
-    [[nodiscard]] double error_of(const hqq_grid& grid) noexcept {
+    /// Sums of |E| and E^2; leaves code - x / scale of every value.
+    [[nodiscard]] std::pair<double, double> errors_of(const hqq_grid& grid) noexcept {
         double absolute = 0.0, squared = 0.0;
         for (std::size_t i = 0; i < x_.size(); ++i) {
             const float code = hqq_code<typename Q::format>(x_[i], grid);
@@ -137,7 +152,7 @@ private:
             absolute += std::abs(e);
             squared += exact::product(e, e);
         }
-        return norm_ == hqq_error::absolute ? absolute : squared;
+        return {absolute, squared};
     }
     [[nodiscard]] float mean() const noexcept {
         double sum = 0.0;
@@ -156,7 +171,7 @@ private:
     hqq_error norm_;
     std::vector<float> residues_;
     hqq_grid best_;
-    double least_;
+    double least_ = 0.0, limit_ = 0.0;
     float lo_ = 0.0f, hi_ = 0.0f;
 };
 
