@@ -31,12 +31,8 @@ namespace tersor::inline v0 {
 /// its range need not contain zero.
 template <number_format Format, class Scale = float>
 struct float_zero_point {
-    static_assert(
-        requires {
-            Format::lowest;
-            Format::highest;
-        },
-        "float_zero_point needs an integer format (int2..int8, uint2..uint8)");
+    static_assert(requires { Format::lowest; Format::highest; },
+                  "float_zero_point needs an integer format (int2..int8, uint2..uint8)");
 
     using format = Format;
     using code_type = code_t<Format>;
