@@ -62,7 +62,8 @@ damping_report factor_damped(Matrix& h, const Fill& fill, double damp, const exe
             }
             ++report.attempts;
             report.damping = d;
-            bad = linalg::factor_reversed(linalg::view(h), exec);
+            // Progress does not go back when a factorization is tried again.
+            bad = linalg::factor_reversed(linalg::view(h), report.attempts == 1 ? exec : exec.part(1.0, 1.0));
             if (bad < 0) {
                 return report;
             }

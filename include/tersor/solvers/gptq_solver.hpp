@@ -64,7 +64,7 @@ public:
         }
         choose_orders();
         fit_fixed();
-        run_pass(solution_, part(0.0, is_best() ? 0.25 : 0.7));
+        run_pass(solution_, part(0.1, is_best() ? 0.3 : 1.0));
         if (is_best()) {
             refine();
         }
@@ -114,7 +114,11 @@ private:
     using parameters = typename Cells::parameters;
 
     [[nodiscard]] bool is_best() const noexcept { return options_.mode == quantize_mode::best; }
-    [[nodiscard]] execution part(double from, double to) const { return options_.execution.part(from, to); }
+    /// A part of solving; what is left is for the objectives.
+    [[nodiscard]] execution part(double from, double to) const {
+        const double share = has_objective() ? 0.8 : 1.0;
+        return options_.execution.part(share * from, share * to);
+    }
     [[nodiscard]] bool is_fallback() const noexcept {
         return hessian_.tokens() < options_.fallback_tokens && (hessian_.tokens() > 0 || hessian_.samples() == 0);
     }
@@ -233,7 +237,7 @@ private:
             std::fill(solution_.parameters.begin(), solution_.parameters.end(), p);
         } else {
             const std::span<const float> weights = is_best() ? std::span<const float>(importance_) : std::span<const float>{};
-            part(0.0, 0.05).for_each(row_panel::count_of(problem_.rows), [&](index i) {
+            part(0.0, 0.1).for_each(row_panel::count_of(problem_.rows), [&](index i) {
                 const row_panel panel = row_panel::at(i, problem_.rows);
                 for (index r = panel.first; r < panel.first + panel.count; ++r) {
                     cells_.fit({problem_.weights.data() + r * n, static_cast<std::size_t>(n)}, weights, problem_.group,
@@ -247,7 +251,7 @@ private:
     }
 
     void run_pass(weight_codes<Cells>& solution, const execution& exec) {
-        const pass_factor<Scalar> factor = factored(exec.part(0.05, 0.4));
+        const pass_factor<Scalar> factor = factored(exec.part(0.0, 0.4));
         const gptq_pass<Cells, Scalar> pass(cells_, problem_, factor, process_order_, grids_, options_.block);
         report_.row_losses.assign(static_cast<std::size_t>(problem_.rows), 0.0);
         exec.part(0.4, 1.0).for_each(row_panel::count_of(problem_.rows), [&](index i) {
@@ -298,13 +302,13 @@ private:
 
     /// Refines codes and scales; parameters of a lossy store only afterwards, and then codes under them.
     void refine() {
-        std::vector<double> first = refine_all(solution_, true, part(0.25, 0.45));
+        std::vector<double> first = refine_all(solution_, true, part(0.3, 0.6));
         if constexpr (Cells::has_scale) {
             weight_codes<Cells> second = solution_;
             stored_ = Cells::store(second.parameters);
             grids_ = group_grids::fixed;
-            run_pass(second, part(0.45, 0.6));
-            const std::vector<double> objectives = refine_all(second, !Cells::is_lossy, part(0.6, 0.8));
+            run_pass(second, part(0.6, 0.75));
+            const std::vector<double> objectives = refine_all(second, !Cells::is_lossy, part(0.75, 1.0));
             for (std::size_t r = 0; r < objectives.size(); ++r) {
                 if (Cells::is_lossy || objectives[r] < first[r]) {
                     const auto row = static_cast<index>(r), n = problem_.cols, groups = problem_.groups;
