@@ -66,7 +66,7 @@ inline std::size_t find_bins(const float* x, std::size_t count, float inverse, s
 /// Adds the bins of `count` values, a multiple of eight, to four tables of 16-bit counts that lie side by side, so that
 /// equal neighbours do not wait for each other. Returns how many values are zero.
 inline std::size_t count_bins(const float* x, std::size_t count, float inverse, std::int32_t middle,
-                              std::uint16_t* tables) noexcept {
+                              std::uint16_t* __restrict tables) noexcept {
     constexpr std::size_t run = 512;
     alignas(64) std::int32_t bins[run];
     std::size_t zeros = 0;
@@ -74,12 +74,21 @@ inline std::size_t count_bins(const float* x, std::size_t count, float inverse, 
         const std::size_t size = count - i < run ? count - i : run;
         zeros += find_bins(x + i, size, inverse, middle, bins);
         for (std::size_t k = 0; k < size; k += 8) {
-            std::uint64_t pairs[4];
-            std::memcpy(pairs, bins + k, sizeof pairs);
-            for (std::size_t p = 0; p < 4; ++p) {
-                ++tables[4 * (pairs[p] & 0xFFFFFFFFu) + (2 * p) % 4];
-                ++tables[4 * (pairs[p] >> 32) + (2 * p + 1) % 4];
-            }
+            // Two bins in a load.
+            std::uint64_t a, b, c, d;
+            __builtin_prefetch(x + i + k + 2048);
+            std::memcpy(&a, bins + k, sizeof a);
+            std::memcpy(&b, bins + k + 2, sizeof b);
+            std::memcpy(&c, bins + k + 4, sizeof c);
+            std::memcpy(&d, bins + k + 6, sizeof d);
+            ++tables[4 * (a & 0xFFFFFFFFu)];
+            ++tables[4 * (a >> 32) + 1];
+            ++tables[4 * (b & 0xFFFFFFFFu) + 2];
+            ++tables[4 * (b >> 32) + 3];
+            ++tables[4 * (c & 0xFFFFFFFFu)];
+            ++tables[4 * (c >> 32) + 1];
+            ++tables[4 * (d & 0xFFFFFFFFu) + 2];
+            ++tables[4 * (d >> 32) + 3];
         }
     }
     return zeros;

@@ -43,7 +43,8 @@ public:
 
     /// Counts values. False if one is not finite; only some are then counted.
     [[nodiscard]] bool add(const float* x, std::size_t count) {
-        constexpr std::size_t tile = 4096;
+        // Small enough that the next values are on their way from memory while these are counted.
+        constexpr std::size_t tile = 512;
         std::size_t pending = 0; // values in the tables
         for (std::size_t i = 0; i < count; i += tile) {
             const std::size_t size = std::min(tile, count - i);
@@ -63,9 +64,9 @@ public:
             const float inverse = std::ldexp(1.0f, -width_exponent());
             const auto middle = static_cast<std::int32_t>(bins_ / 2);
             std::size_t first = 0;
-            if (count >= tile) {
-                // A 16-bit count holds a quarter of the values of 63 tiles.
-                if (pending == 63 * tile) {
+            if (count >= 4096) {
+                // A 16-bit count holds a quarter of the values of 511 tiles.
+                if (pending == 511 * tile) {
                     flush(pending);
                 }
                 first = size / 8 * 8;
