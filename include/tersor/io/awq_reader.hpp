@@ -50,12 +50,27 @@ inline void unpack_words(const std::byte* words, std::size_t count, std::uint8_t
     return zeros;
 }
 
-/// The codes of rows [first, first + count), whole eights, a byte each.
+/// The codes of rows [first, first + count), whole eights and at most 128, a byte each.
 inline void unpack_rows(const stored_weight& w, index first, index count, std::uint8_t* to) noexcept {
+    constexpr std::size_t at_once = 64;
     const auto cols = static_cast<std::size_t>(w.shape.cols), wide = static_cast<std::size_t>(w.shape.rows / 8);
-    for (std::size_t c = 0; c < cols; ++c) {
-        const std::byte* const words = w.codes->data.data() + (c * wide + static_cast<std::size_t>(first / 8)) * 4;
-        unpack_words(words, static_cast<std::size_t>(count / 8), to + c, cols);
+    const auto words = static_cast<std::size_t>(count / 8), bytes = words * 4;
+    const std::byte* const from = w.codes->data.data() + static_cast<std::size_t>(first / 8) * 4;
+    // words of neighbouring columns side by side, so that whole lines of codes are written
+    std::uint32_t tile[at_once * 16];
+    for (std::size_t column = 0; column < cols; column += at_once) {
+        const std::size_t now = std::min(at_once, cols - column);
+        for (std::size_t c = 0; c < now; ++c) {
+            std::memcpy(tile + c * words, from + (column + c) * wide * 4, bytes);
+        }
+        for (std::size_t word = 0; word < words; ++word) {
+            for (std::size_t i = 0; i < 8; ++i) {
+                std::uint8_t* const out = to + (word * 8 + i) * cols + column;
+                for (std::size_t c = 0; c < now; ++c) {
+                    out[c] = code_of_word(tile[c * words + word], i);
+                }
+            }
+        }
     }
 }
 
@@ -105,7 +120,11 @@ template <class Find>
 [[nodiscard]] inline affine_weight to_affine(const stored_weight& w) {
     affine_weight result = detail::parameters_of(w);
     result.codes.resize(static_cast<std::size_t>(w.shape.rows * w.shape.cols));
-    detail::unpack_rows(w, 0, w.shape.rows, result.codes.data());
+    constexpr index at_once = 128;
+    for (index first = 0; first < w.shape.rows; first += at_once) {
+        detail::unpack_rows(w, first, std::min(at_once, w.shape.rows - first),
+                            result.codes.data() + first * w.shape.cols);
+    }
     return result;
 }
 

@@ -7,6 +7,7 @@
 //   largest error            max |a - b|
 
 #include "tersor/core/error.hpp"
+#include "tersor/core/exact.hpp"
 #include "tersor/io/affine_weight.hpp"
 
 #include <cmath>
@@ -41,9 +42,11 @@ public:
     void add(std::span<const float> before, std::span<const float> after) noexcept {
         for (std::size_t i = 0; i < before.size(); ++i) {
             const double difference = static_cast<double>(before[i]) - static_cast<double>(after[i]);
-            energy_ = std::fma(static_cast<double>(before[i]), static_cast<double>(before[i]), energy_);
-            error_ = std::fma(difference, difference, error_);
-            verdict_.max_error = std::fmax(verdict_.max_error, std::fabs(difference));
+            const double magnitude = std::fabs(difference);
+            // the square of a float is exact
+            energy_ += exact::product(static_cast<double>(before[i]), static_cast<double>(before[i]));
+            error_ += exact::product(difference, difference);
+            verdict_.max_error = magnitude > verdict_.max_error ? magnitude : verdict_.max_error;
             verdict_.lossless = verdict_.lossless && before[i] == after[i];
         }
     }
@@ -64,10 +67,16 @@ private:
 
 /// The values of one row.
 inline void decode_row(const affine_weight& w, index row, std::span<float> to) noexcept {
-    for (index c = 0; c < w.cols; ++c) {
-        const auto place = static_cast<std::size_t>(row * w.groups + w.group_index[static_cast<std::size_t>(c)]);
-        const auto i = static_cast<std::size_t>(row * w.cols + c);
-        to[static_cast<std::size_t>(c)] = static_cast<float>(w.codes[i] - w.zeros[place]) * w.scales[place];
+    const std::uint8_t* const codes = w.codes.data() + row * w.cols;
+    const std::int32_t* const groups = w.group_index.data();
+    for (index c = 0; c < w.cols;) {
+        const std::int32_t group = groups[c];
+        const auto place = static_cast<std::size_t>(row * w.groups + group);
+        const int zero = w.zeros[place];
+        const float scale = w.scales[place];
+        for (; c < w.cols && groups[c] == group; ++c) {
+            to[static_cast<std::size_t>(c)] = static_cast<float>(codes[c] - zero) * scale;
+        }
     }
 }
 
