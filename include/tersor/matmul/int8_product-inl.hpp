@@ -51,20 +51,26 @@ inline codes load_rest(const std::int8_t* p, std::size_t count) noexcept {
     return load_run(padded);
 }
 
-/// Rows of weights, widened, `out_distance` apart, each padded with zeros to a whole run, and the sum of each row.
-inline void stage_rows(const std::int8_t* w, std::ptrdiff_t distance, std::size_t rows, std::size_t depth, void* staged,
-                       std::ptrdiff_t out_distance, std::int32_t* row_sums) noexcept {
-    const codes one = ones();
+/// Rows of weights, widened, `out_distance` apart, each padded with zeros to a whole run, and, WithSums, the sum of
+/// each row.
+template <bool WithSums>
+void stage_rows(const std::int8_t* w, std::ptrdiff_t distance, std::size_t rows, std::size_t depth, void* staged,
+                std::ptrdiff_t out_distance, [[maybe_unused]] std::int32_t* row_sums) noexcept {
+    [[maybe_unused]] const codes one = ones();
     for (std::size_t r = 0; r < rows; ++r) {
         const std::int8_t* const from = w + static_cast<std::ptrdiff_t>(r) * distance;
         auto* const out = static_cast<weight_code*>(staged) + static_cast<std::ptrdiff_t>(r) * out_distance;
-        sums total = splat(0);
+        [[maybe_unused]] sums total = splat(0);
         for (std::size_t k = 0; k < depth; k += run) {
             const codes c = k + run <= depth ? load_run(from + k) : load_rest(from + k, depth - k);
             store_run(out + k, c);
-            total = multiply_add(total, one, c);
+            if constexpr (WithSums) {
+                total = multiply_add(total, one, c);
+            }
         }
-        row_sums[r] = reduce(total);
+        if constexpr (WithSums) {
+            row_sums[r] = reduce(total);
+        }
     }
 }
 
@@ -191,7 +197,7 @@ inline constexpr detail::int8_kernels kernels = {
     .offset = offset,
     .widen_token = {widen_token<false>, widen_token<true>},
     .pack_tokens = {pack_tokens<false>, pack_tokens<true>},
-    .stage_rows = stage_rows,
+    .stage_rows = {stage_rows<false>, stage_rows<true>},
     .multiply_tile = {multiply_tile<1>, multiply_tile<2>, multiply_tile<tile_vectors>},
     .dot_rows = {dot_rows<1>, dot_rows<2>, dot_rows<3>, dot_rows<4>},
 };

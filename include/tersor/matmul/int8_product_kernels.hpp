@@ -17,15 +17,16 @@
 namespace tersor::inline v0::detail {
 
 /// See int8_product_ops.hpp for the numbers and int8_product-inl.hpp for the functions. Arrays of two: of signed and
-/// of unsigned codes. multiply_tile[v - 1] takes v registers of tokens, dot_rows[t - 1] t tokens.
+/// of unsigned codes; stage_rows: without and with sums. multiply_tile[v - 1] takes v registers of tokens, dot_rows[t -
+/// 1] t tokens.
 struct int8_kernels {
     std::size_t lanes, step, run, tile_rows, tile_vectors, token_bytes, weight_bytes;
     std::int32_t offset;
     void (*widen_token[2])(const std::uint8_t* x, std::size_t depth, void* out) noexcept;
     void (*pack_tokens[2])(const std::uint8_t* x, std::ptrdiff_t distance, std::size_t tokens, std::size_t depth,
                            std::size_t width, void* out) noexcept;
-    void (*stage_rows)(const std::int8_t* w, std::ptrdiff_t distance, std::size_t rows, std::size_t depth, void* staged,
-                       std::ptrdiff_t out_distance, std::int32_t* row_sums) noexcept;
+    void (*stage_rows[2])(const std::int8_t* w, std::ptrdiff_t distance, std::size_t rows, std::size_t depth,
+                          void* staged, std::ptrdiff_t out_distance, std::int32_t* row_sums) noexcept;
     void (*multiply_tile[3])(const void* packed, const void* staged, std::ptrdiff_t distance, std::size_t steps,
                              const std::int32_t* start, std::int32_t* out, std::ptrdiff_t out_distance) noexcept;
     void (*dot_rows[4])(const std::int8_t* w, std::ptrdiff_t distance, std::size_t rows, std::size_t depth,

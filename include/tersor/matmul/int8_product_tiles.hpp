@@ -104,9 +104,8 @@ private:
         exec.for_each((w_.rows - 1) / few_rows + 1, [&](index i) {
             std::int32_t sums[few_rows * few_tokens], row_sums[few_rows];
             const index first = i * few_rows, rows = std::min(few_rows, w_.rows - first);
-            const bool needs_sums = with_sums_ || shift_ != 0;
             k_.dot_rows[x_.rows - 1](row(first), w_.distance, static_cast<std::size_t>(rows), depth_, tokens,
-                                     static_cast<std::ptrdiff_t>(width), sums, needs_sums ? row_sums : nullptr);
+                                     static_cast<std::ptrdiff_t>(width), sums, needs_sums() ? row_sums : nullptr);
             for (index r = 0; r < rows && shift_ != 0; ++r) {
                 for (index t = 0; t < x_.rows; ++t) {
                     sums[r * x_.rows + t] = shifted(sums[r * x_.rows + t], row_sums[r]);
@@ -115,6 +114,8 @@ private:
             finish_(int8_sums{first, rows, 0, x_.rows, sums, x_.rows, row_sums});
         });
     }
+
+    [[nodiscard]] bool needs_sums() const noexcept { return with_sums_ || shift_ != 0; }
 
     /// The sum of (c - shift) w from the sum of c w.
     [[nodiscard]] std::int32_t shifted(std::int32_t sum, std::int32_t row_sum) const noexcept {
@@ -155,8 +156,8 @@ private:
             auto* const sums =
                 reinterpret_cast<std::int32_t*>(sums_memory.bytes(all * distance * sizeof(std::int32_t)));
             std::int32_t row_sums[most_rows + 16] = {}, starts[most_rows + 16] = {};
-            k_.stage_rows(row(first_row), w_.distance, rows, depth_, staged, static_cast<std::ptrdiff_t>(row_codes),
-                          row_sums);
+            k_.stage_rows[needs_sums()](row(first_row), w_.distance, rows, depth_, staged,
+                                        static_cast<std::ptrdiff_t>(row_codes), row_sums);
             std::fill_n(staged + rows * row_codes * k_.weight_bytes, (all - rows) * row_codes * k_.weight_bytes,
                         std::uint8_t{0});
             for (std::size_t r = 0; r < rows; ++r) {
