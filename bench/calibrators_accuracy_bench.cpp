@@ -1,6 +1,6 @@
-// What the calibrators' ranges are worth on recorded activations: the relative squared error |x - Q(x)|^2 / |x|^2 of the
-// inputs of three layers (golden/activations, 1024 tokens), calibrated on the first half of the tokens and measured on
-// the second. Not a measurement of time.
+// What the calibrators' ranges are worth on recorded activations: the relative squared error |x - Q(x)|^2 / |x|^2 of
+// the inputs of three layers (golden/activations, 1024 tokens), calibrated on the first half of the tokens and measured
+// on the second. Not a measurement of time.
 
 #include "tests/common/golden.hpp"
 
@@ -58,14 +58,16 @@ void measure(benchmark::State& state, const std::string& layer, Calibrator calib
 }
 
 const int registered = [] {
-    for (const std::string layer : {"q_proj", "gate_proj", "down_proj", "q_proj_outlier", "gate_proj_outlier", "down_proj_outlier"}) {
+    for (const std::string layer :
+         {"q_proj", "gate_proj", "down_proj", "q_proj_outlier", "gate_proj_outlier", "down_proj_outlier"}) {
         if (!golden::available("activations/small_l3_" + layer)) {
             continue;
         }
         const auto add = [&](const std::string& name, auto calibrator) {
-            benchmark::RegisterBenchmark((layer + " " + name).c_str(), [=](benchmark::State& state) {
-                measure(state, layer, calibrator);
-            })->Iterations(1)->Unit(benchmark::kMillisecond);
+            benchmark::RegisterBenchmark((layer + " " + name).c_str(),
+                                         [=](benchmark::State& state) { measure(state, layer, calibrator); })
+                ->Iterations(1)
+                ->Unit(benchmark::kMillisecond);
         };
         add("min_max", min_max());
         add("moving_average .01", moving_average(0.01f));

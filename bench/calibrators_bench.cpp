@@ -75,7 +75,6 @@ void fit(benchmark::State& state) {
         state.SetIterationTime(bench::seconds_of([&] {
             const auto q = quantize<Q>(weights, options);
             benchmark::DoNotOptimize(q.codes().data());
-
         }));
     }
     state.counters["s_per_4096x4096"] =

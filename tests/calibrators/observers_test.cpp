@@ -48,7 +48,8 @@ TEST(Observers, ReproduceRecordedMinMaxAndMovingAverages) {
     std::map<std::string, batches> sets;
     for (const std::string& name : names) {
         const auto x = data.tensor<float>(name);
-        sets[name.substr(0, name.find('.'))].push_back(Eigen::VectorXf::Map(x.data(), static_cast<Eigen::Index>(x.size())));
+        sets[name.substr(0, name.find('.'))].push_back(
+            Eigen::VectorXf::Map(x.data(), static_cast<Eigen::Index>(x.size())));
     }
     std::size_t cases = 0;
     for (const std::string& name : file.names()) {

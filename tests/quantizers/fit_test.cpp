@@ -100,7 +100,8 @@ double least_error(const Q& q, const std::vector<float>& x, const std::vector<fl
     }
     std::vector<double> scales;
     for (int i = 1; i <= 500; ++i) {
-        scales.push_back(3.0 * static_cast<double>(largest) * i / 500.0 / static_cast<double>(typename Q::format{}.largest));
+        scales.push_back(3.0 * static_cast<double>(largest) * i / 500.0 /
+                         static_cast<double>(typename Q::format{}.largest));
     }
     std::vector<double> levels;
     for (int code = 0; code < (1 << Q::format::bits); ++code) {

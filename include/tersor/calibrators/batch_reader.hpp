@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <mutex>
 #include <string>
 #include <type_traits>
@@ -38,8 +39,8 @@ inline int channel_axis_of(const calibration_options& options, int rank) {
     }
     const int axis = *options.channel_axis < 0 ? *options.channel_axis + rank : *options.channel_axis;
     if (axis < 0 || axis >= rank) {
-        raise(error_code::invalid_argument, "channel axis " + std::to_string(*options.channel_axis) +
-                                                " of a batch of rank " + std::to_string(rank));
+        raise(error_code::invalid_argument,
+              "channel axis " + std::to_string(*options.channel_axis) + " of a batch of rank " + std::to_string(rank));
     }
     return axis;
 }
@@ -110,7 +111,7 @@ private:
     [[nodiscard]] int nearest_axis() const noexcept {
         std::size_t nearest = Rank - 1;
         for (std::size_t i = Rank; i-- > 0;) {
-            const bool is_nearer = std::abs(source_.strides[i]) < std::abs(source_.strides[nearest]);
+            const bool is_nearer = std::labs(source_.strides[i]) < std::labs(source_.strides[nearest]);
             nearest = source_.sizes[i] > 1 && (is_nearer || source_.sizes[nearest] == 1) ? i : nearest;
         }
         return static_cast<int>(nearest);

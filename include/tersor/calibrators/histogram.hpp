@@ -7,8 +7,8 @@
 //   2^k   the smallest power of two above every |x|;  width = 2^(k+1) / bins, a power of two too
 //   bin   j = trunc(|x| / width) on the side of the sign of x; zero is on the positive side
 //
-// When a value of 2^k or more arrives, neighbouring bins are folded: trunc(trunc(|x| / w) / 2) = trunc(|x| / 2w). Counts
-// are 64-bit integers. Zeros, the smallest and the largest value are kept exactly. Below 2^-126 bins do not get
+// When a value of 2^k or more arrives, neighbouring bins are folded: trunc(trunc(|x| / w) / 2) = trunc(|x| / 2w).
+// Counts are 64-bit integers. Zeros, the smallest and the largest value are kept exactly. Below 2^-126 bins do not get
 // narrower.
 
 #include "tersor/calibrators/bytes.hpp"
@@ -36,8 +36,8 @@ public:
     /// Errors: `invalid_argument` unless `bins` is a power of two from 16 to 65536.
     explicit histogram(index bins = 4096) : bins_(bins) {
         if (bins < least_bins || bins > most_bins || !std::has_single_bit(static_cast<std::size_t>(bins))) {
-            raise(error_code::invalid_argument, "a histogram of " + std::to_string(bins) +
-                                                    " bins: expected a power of two from 16 to 65536");
+            raise(error_code::invalid_argument,
+                  "a histogram of " + std::to_string(bins) + " bins: expected a power of two from 16 to 65536");
         }
     }
 
@@ -70,15 +70,14 @@ public:
                     flush(pending);
                 }
                 first = size / 8 * 8;
-                zeros_ += static_cast<std::int64_t>(
-                    TERSOR_DISPATCH(count_bins(x + i, first, inverse, middle, tables())));
+                zeros_ +=
+                    static_cast<std::int64_t>(TERSOR_DISPATCH(count_bins(x + i, first, inverse, middle, tables())));
                 pending += tile;
             }
             for (std::size_t k = first; k < size; k += 256) {
                 std::int32_t found[256];
                 const std::size_t run = std::min<std::size_t>(256, size - k);
-                zeros_ += static_cast<std::int64_t>(
-                    TERSOR_DISPATCH(find_bins(x + i + k, run, inverse, middle, found)));
+                zeros_ += static_cast<std::int64_t>(TERSOR_DISPATCH(find_bins(x + i + k, run, inverse, middle, found)));
                 for (std::size_t m = 0; m < run; ++m) {
                     ++counts_[static_cast<std::size_t>(found[m])];
                 }
@@ -99,9 +98,8 @@ public:
         }
         grow(count_ == 0 ? other.exponent_ : std::max(exponent_, other.exponent_));
         const int shift = exponent_ - other.exponent_;
-        for_each_half([&](std::size_t j, auto at) {
-            counts_[at(shift < 31 ? j >> shift : 0)] += other.counts_[at(j)];
-        });
+        for_each_half(
+            [&](std::size_t j, auto at) { counts_[at(shift < 31 ? j >> shift : 0)] += other.counts_[at(j)]; });
         min_ = count_ == 0 ? other.min_ : std::min(min_, other.min_);
         max_ = count_ == 0 ? other.max_ : std::max(max_, other.max_);
         count_ += other.count_;
@@ -184,7 +182,8 @@ private:
     }
     [[nodiscard]] index bin_of(float x) const noexcept {
         std::int32_t bin = 0;
-        TERSOR_DISPATCH(find_bins(&x, 1, std::ldexp(1.0f, -width_exponent()), static_cast<std::int32_t>(bins_ / 2), &bin));
+        TERSOR_DISPATCH(
+            find_bins(&x, 1, std::ldexp(1.0f, -width_exponent()), static_cast<std::int32_t>(bins_ / 2), &bin));
         return bin;
     }
 

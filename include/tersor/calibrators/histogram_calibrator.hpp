@@ -17,8 +17,7 @@ namespace tersor::inline v0 {
 template <class Derived>
 class histogram_calibrator : public calibrator<Derived, histogram> {
 protected:
-    explicit histogram_calibrator(calibration_options options)
-        : calibrator<Derived, histogram>(std::move(options)) {
+    explicit histogram_calibrator(calibration_options options) : calibrator<Derived, histogram>(std::move(options)) {
         // Names a wrong number of bins now, not when values arrive.
         (void)make_state(false);
     }

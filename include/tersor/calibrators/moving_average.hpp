@@ -5,8 +5,8 @@
 //
 //   first batch:  lo = min of the batch           later:  lo = lo + momentum * (min of the batch - lo)
 //
-// and the same for hi, in float, each operation rounded: the rule of PyTorch's MovingAverageMinMaxObserver. The order of
-// batches matters by nature. Merging appends the batches of another calibrator: with its average w of n batches, of
+// and the same for hi, in float, each operation rounded: the rule of PyTorch's MovingAverageMinMaxObserver. The order
+// of batches matters by nature. Merging appends the batches of another calibrator: with its average w of n batches, of
 // which the first had the value f, lo = w + (1 - momentum)^n * (lo - f), equal to one pass up to rounding.
 
 #include "tersor/calibrators/calibrator.hpp"

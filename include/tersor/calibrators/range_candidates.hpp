@@ -4,15 +4,15 @@
 // The values of a histogram as points that a quantizer can encode, and the search for the best range over them.
 //
 // Each bin from that of the smallest value to that of the largest one is a point at its middle; the two outermost are
-// at the smallest and the largest value. Ends of ranges are numbered from the outside: 0 is the exact extreme, k > 0 the
-// k-th edge of a bin from there towards zero.
+// at the smallest and the largest value. Ends of ranges are numbered from the outside: 0 is the exact extreme, k > 0
+// the k-th edge of a bin from there towards zero.
 //
 //   symmetric   one line of ranges [-a_k, a_k]
 //   others      first the line on which both ends move in by the same share, then each end in turn until neither moves
 //
-// Along a line every 256th part is tried, then the neighbourhood of the best in steps a quarter as large, and so on down
-// to single bins. Equal figures: the wider range. A line ends where a lower bound of the figure, which only grows as the
-// range gets narrower, has reached the least figure so far.
+// Along a line every 256th part is tried, then the neighbourhood of the best in steps a quarter as large, and so on
+// down to single bins. Equal figures: the wider range. A line ends where a lower bound of the figure, which only grows
+// as the range gets narrower, has reached the least figure so far.
 
 #include "tersor/calibrators/histogram.hpp"
 #include "tersor/core/options.hpp"

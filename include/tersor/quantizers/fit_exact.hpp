@@ -5,10 +5,10 @@
 //
 //   E(s) = sum over i of w_i (x_i - s u_i)^2 = C - 2 s A + s^2 B,   A = sum w_i x_i u_i,  B = sum w_i u_i^2
 //
-// u_i is the level nearest to x_i / s, so E is a parabola between the scales x_i / m_k at which a value passes the middle
-// m_k between two levels. Going down through those scales in order, A and B are kept up to date by one addition each.
-// Whatever the levels u, E(s) is at most C - 2 s A + s^2 B for every s; hence the least over all stretches of that
-// parabola at the stored scale nearest to A / B is the optimum among stored scales.
+// u_i is the level nearest to x_i / s, so E is a parabola between the scales x_i / m_k at which a value passes the
+// middle m_k between two levels. Going down through those scales in order, A and B are kept up to date by one addition
+// each. Whatever the levels u, E(s) is at most C - 2 s A + s^2 B for every s; hence the least over all stretches of
+// that parabola at the stored scale nearest to A / B is the optimum among stored scales.
 //
 // What bounds the walk:
 //   below   values clipped at scale s alone have more error than the best so far, and more still at smaller scales
@@ -209,9 +209,8 @@ private:
             }
         }
         for (std::vector<sums>& side : sorted_) {
-            std::sort(side.begin(), side.end(), [](const sums& a, const sums& b) {
-                return a.x != b.x ? a.x > b.x : a.w > b.w;
-            });
+            std::sort(side.begin(), side.end(),
+                      [](const sums& a, const sums& b) { return a.x != b.x ? a.x > b.x : a.w > b.w; });
             for (std::size_t i = 1; i < side.size(); ++i) {
                 side[i].w += side[i - 1].w;
                 side[i].wx += side[i - 1].wx;
@@ -230,8 +229,7 @@ private:
     /// The error of the values beyond the last level of a side.
     [[nodiscard]] double clipped(std::size_t side, double end) const noexcept {
         const std::vector<sums>& all = sorted_[side];
-        const auto inside =
-            std::partition_point(all.begin(), all.end(), [end](const sums& s) { return s.x > end; });
+        const auto inside = std::partition_point(all.begin(), all.end(), [end](const sums& s) { return s.x > end; });
         if (inside == all.begin()) {
             return 0.0;
         }

@@ -8,7 +8,8 @@
 //   histogram    of |x| from 0 to the first batch's maximum; a larger value appends bins of the same width
 //   percentile   edges[first bin whose cumulated share is at least p / 100]
 //   mse          over centres c of the bins: least mean of count * (Q(c) - c)^2, the first of equal ones
-//   entropy      KL(P || Q) of the first i bins, the rest added to the last one in P only, against 2^(bits-1) (unsigned:
+//   entropy      KL(P || Q) of the first i bins, the rest added to the last one in P only, against 2^(bits-1)
+//   (unsigned:
 //                2^bits) levels; the count of the first bin is replaced by that of the second; the last least one wins
 //   Q(x; amax)   s = M / amax, clamp(round(x s), lo, M) / s with M = 2^(bits-1+unsigned) - 1, lo = -M or 0
 //
@@ -27,6 +28,7 @@
 #include <limits>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace tersor::inline v0::compatibility::modelopt {
@@ -128,7 +130,9 @@ public:
             const auto bins = static_cast<std::size_t>(std::ceil(largest / width));
             const float end = largest + width;
             edges_.clear();
-            for (std::size_t k = 0; k <= bins && (k == 0 || static_cast<double>(k) * static_cast<double>(width) < static_cast<double>(end)); ++k) {
+            for (std::size_t k = 0; k <= bins && (k == 0 || static_cast<double>(k) * static_cast<double>(width) <
+                                                                static_cast<double>(end));
+                 ++k) {
                 edges_.push_back(static_cast<float>(static_cast<double>(k) * static_cast<double>(width)));
             }
             counts_.resize(bins);

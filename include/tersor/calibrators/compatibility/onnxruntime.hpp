@@ -229,8 +229,8 @@ private:
         if (zeros == counts.size()) {
             return {};
         }
-        const auto less = static_cast<float>(share * static_cast<double>(zeros) /
-                                             static_cast<double>(counts.size() - zeros));
+        const auto less =
+            static_cast<float>(share * static_cast<double>(zeros) / static_cast<double>(counts.size() - zeros));
         std::vector<float> result;
         for (const std::int64_t n : counts) {
             result.push_back(n == 0 ? static_cast<float>(share) : static_cast<float>(n) - less);

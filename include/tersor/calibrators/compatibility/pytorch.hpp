@@ -13,7 +13,8 @@
 //   error(s, e)   of bins spread evenly, rounded to 256 levels of width D over bins s..e:
 //                 the integral of density * distance^2, level by level
 //
-// Bins are found in float as torch.histc does: trunc((x - min) / (max - min) * bins), the largest value in the last bin.
+// Bins are found in float as torch.histc does: trunc((x - min) / (max - min) * bins), the largest value in the last
+// bin.
 
 #include "tersor/core/concepts.hpp"
 #include "tersor/core/error.hpp"
@@ -101,7 +102,8 @@ public:
         double alpha = 0.0, beta = 1.0, least = std::numeric_limits<double>::infinity();
         std::size_t start = 0, end = bins - 1;
         while (alpha < beta) {
-            const auto low = static_cast<float>((alpha + step) * total), high = static_cast<float>((beta - step) * total);
+            const auto low = static_cast<float>((alpha + step) * total),
+                       high = static_cast<float>((beta - step) * total);
             std::size_t l = start, r = end;
             while (l < end && cumulated[l] < low) {
                 ++l;
@@ -176,7 +178,8 @@ private:
         for (std::size_t k = 0; k < bins * parts; ++k) {
             const float middle = point(old, k, bins * parts) + half;
             const auto above = std::upper_bound(edges.begin(), edges.end(), middle) - edges.begin();
-            const auto bin = static_cast<std::size_t>(std::clamp<std::ptrdiff_t>(above - 1, 0, static_cast<std::ptrdiff_t>(bins) - 1));
+            const auto bin = static_cast<std::size_t>(
+                std::clamp<std::ptrdiff_t>(above - 1, 0, static_cast<std::ptrdiff_t>(bins) - 1));
             spread[bin] += static_cast<double>(counts_[k / parts]) / static_cast<double>(parts);
         }
         for (std::size_t j = 0; j < bins; ++j) {
@@ -185,7 +188,8 @@ private:
     }
 
     [[nodiscard]] double error_of(std::size_t start, std::size_t end) const {
-        const double width = (static_cast<double>(max_) - static_cast<double>(min_)) / static_cast<double>(counts_.size());
+        const double width =
+            (static_cast<double>(max_) - static_cast<double>(min_)) / static_cast<double>(counts_.size());
         const double level = width * static_cast<double>(end - start + 1) / 256.0;
         if (level == 0.0) {
             return 0.0;
