@@ -1,0 +1,92 @@
+// Every kind of quantizer goes through the solver, and gets better than plain rounding by it.
+
+#include "tersor/solvers/gptq.hpp"
+
+#include "tersor/quantizers/aliases.hpp"
+#include "tersor/quantizers/mx.hpp"
+#include "tersor/quantizers/nvfp4.hpp"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace {
+
+using tersor::index;
+using tersor::quantize_mode;
+using matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+constexpr index columns = 128;
+
+matrix random_matrix(index rows, index cols, unsigned seed) {
+    std::mt19937 random(seed);
+    std::normal_distribution<float> normal;
+    return matrix::NullaryExpr(rows, cols, [&] { return normal(random); });
+}
+
+const tersor::hessian& h() {
+    static const tersor::hessian result = [] {
+        matrix x = random_matrix(400, 40, 5) * random_matrix(40, columns, 6) + 0.5f * random_matrix(400, columns, 7);
+        x.col(9).setZero();
+        tersor::hessian sum(columns);
+        sum.accumulate(x);
+        return sum;
+    }();
+    return result;
+}
+
+// A user's own quantizer: no more than the concept asks for, with sign and magnitude of two bits.
+struct own {
+    struct format {
+        using code_type = std::uint8_t;
+        static constexpr int bits = 3;
+        static constexpr float largest = 3.0f;
+        static constexpr std::uint8_t encode(float v) noexcept {
+            const float a = v < 0 ? -v : v;
+            return static_cast<std::uint8_t>((a < 0.5f ? 0 : a < 1.5f ? 1 : a < 2.5f ? 2 : 3) + (v < 0 ? 4 : 0));
+        }
+        static constexpr float decode(std::uint8_t code) noexcept {
+            return static_cast<float>(code & 3) * (code < 4 ? 1.0f : -1.0f);
+        }
+        friend bool operator==(format, format) = default;
+    };
+    struct parameters {
+        float step;
+        friend bool operator==(const parameters&, const parameters&) = default;
+    };
+    static constexpr index group = 16;
+    static parameters fit(std::span<const float> values, std::span<const float>) {
+        float top = 0;
+        for (const float x : values) {
+            top = std::max(top, std::abs(x));
+        }
+        return {top == 0 ? 1.0f : top / 3.0f};
+    }
+    static std::uint8_t encode(float value, parameters p) { return format::encode(value / p.step); }
+    static float decode(std::uint8_t code, parameters p) { return format::decode(code) * p.step; }
+    friend bool operator==(const own&, const own&) = default;
+};
+
+template <class Q>
+struct GptqFormats : testing::Test {};
+
+using formats = testing::Types<tersor::nf4_blockwise<48>, tersor::nf4_double_quant<32>, tersor::mxfp4, tersor::nvfp4,
+                               tersor::fp8_per_tensor, own>;
+TYPED_TEST_SUITE(GptqFormats, formats);
+
+TYPED_TEST(GptqFormats, EachModeBeatsPlainRounding) {
+    const matrix w = 0.04f * random_matrix(12, columns, 8);
+    for (const quantize_mode mode : {quantize_mode::reference, quantize_mode::fast, quantize_mode::best}) {
+        const auto result = tersor::gptq<TypeParam>(w, h(), {.mode = mode});
+        const Eigen::MatrixXd d = (w - result.dequantize()).template cast<double>();
+        const double exact = (d * h().matrix<double>()).cwiseProduct(d).sum();
+        EXPECT_NEAR(result.objective, exact, 1e-5 * exact);
+        EXPECT_LT(result.objective, 0.8 * result.objective_rtn);
+        EXPECT_EQ(result.weights.rows(), 12);
+        EXPECT_EQ(result.weights.cols(), columns);
+        // Zero is a value of all these formats, so that a dead column costs nothing.
+        EXPECT_EQ(result.dequantize().col(9).norm(), 0.0f);
+    }
+}
+
+} // namespace
