@@ -7,6 +7,7 @@
 #include <array>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 using namespace tersor;
 
@@ -55,6 +56,16 @@ TEST(AsStrided, SeesVectorsWithRankOne) {
     EXPECT_EQ(as_strided(m.col(2)).data, &m(0, 2));
     EXPECT_EQ(as_strided(m.row(2)).strides[0], 1);
     EXPECT_EQ(as_strided(m.row(2).reverse().eval()).sizes[0], 4);
+}
+
+TEST(AsStrided, SeesSegmentsOfVectors) {
+    Eigen::VectorXf vector = Eigen::VectorXf::LinSpaced(10, 0.0f, 9.0f);
+    static_assert(tersor::eigen_object<decltype(vector.segment(2, 5))> && tersor::eigen_object<decltype(vector.head<3>())>);
+    const auto segment = vector.segment(2, 5);
+    const auto view = tersor::as_strided(segment);
+    EXPECT_EQ(view.sizes[0], 5);
+    EXPECT_EQ(view.data[4 * view.strides[0]], 6.0f);
+    static_assert(!tersor::eigen_object<int> && !tersor::eigen_object<std::vector<float>>);
 }
 
 TEST(AsStrided, KeepsConst) {

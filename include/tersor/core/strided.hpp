@@ -29,8 +29,11 @@ struct tensor_kind {};
 
 namespace detail {
 
+// A segment of a vector derives from the base of another type, the block that it is.
+template <class Derived>
+void take_dense(const Eigen::DenseBase<Derived>&);
 template <class T>
-concept eigen_dense = std::is_base_of_v<Eigen::DenseBase<T>, T>;
+concept eigen_dense = requires(const T& object) { detail::take_dense(object); };
 
 // By its members, so that the Tensor headers, which are costly, are included only by those who use them.
 template <class T>
