@@ -1,9 +1,10 @@
 #ifndef TERSOR_TERSOR_HPP
 #define TERSOR_TERSOR_HPP
 
-// All of tersor but its files and the block formats of GGUF: those who use them include tersor/io/io.hpp,
-// tersor/quantizers/gguf.hpp or tersor/io/gguf_quantized.hpp (both) too, which cost as much time to compile again. Each
-// header can also be included by itself; the smallest that serves compiles fastest.
+// The heart of tersor: formats, quantizers, containers, products, fake quantization, metrics. What compiles longer or fewer
+// need has headers of its own: calibrators/kl_divergence.hpp (and its neighbours), solvers/gptq.hpp, quantizers/gguf.hpp,
+// quantizers/activation.hpp, quantizers/llm_int8.hpp, metrics/sensitivity.hpp, io/io.hpp, io/gguf_quantized.hpp ...;
+// all.hpp includes everything. Each header can also be included by itself; the smallest that serves compiles fastest.
 
 #include "tersor/version.hpp"
 

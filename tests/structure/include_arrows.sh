@@ -32,16 +32,16 @@ FNR == 1 {
     if ($0 !~ /"/) { if (name ~ /^tersor\//) report("write #include \"" name "\""); next }
     if (name !~ /^tersor\//) { report("\"" name "\" is not written from tersor/"); next }
     target = name; sub(/^tersor\//, "", target)
-    if (target !~ /\//) { if (!top && target != "version.hpp") report("only tersor.hpp stands above the folders; " folder " includes \"" name "\""); next }
+    if (target !~ /\//) { if (!top && target != "version.hpp") report("only tersor.hpp and all.hpp stand above the folders; " folder " includes \"" name "\""); next }
     sub(/\/.*/, "", target)
     if (!top && target != folder && (" " allowed[folder] " ") !~ (" " target " ")) report(folder " may not include " target " (\"" name "\")")
 }
 function report(what) { print "include/tersor/" substr(FILENAME, 3) ":" FNR ": " what; bad++ }
 END { print files " headers, " bad + 0 " wrong includes"; exit bad > 0 }'
 
-# tersor.hpp, io/io.hpp and the two headers of GGUF's blocks include every public header between them, and only that.
-if [[ -e tersor.hpp ]]; then
-    roots=(tersor.hpp io/io.hpp quantizers/gguf.hpp io/gguf_quantized.hpp)
+# all.hpp includes every public header, by itself or through others.
+if [[ -e all.hpp ]]; then
+    roots=(all.hpp)
     reachable() { # every header that they reach
         local queue=("${roots[@]}") seen=" ${roots[*]} " next
         while ((${#queue[@]})); do
