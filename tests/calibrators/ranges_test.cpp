@@ -108,7 +108,7 @@ TEST(Mse, SearchesBothEndsWithAZeroPoint) {
 
 TEST(KlDivergence, ClipsOutliersButNotTheData) {
     const std::vector<float> x = values(20000);
-    const clipping_range r = seen(x, kl_divergence()).range<absmax<int8>>();
+    const clipping_range r = seen(x, kl_divergence()).range<absmax<int4>>();
     const float largest = *std::max_element(x.begin(), x.end());
     EXPECT_LT(r.hi, 0.8f * largest);
     EXPECT_GT(r.hi, 2.5f); // standard deviations
