@@ -176,6 +176,30 @@ TEST(TranscodeGguf, AMinimumIsRounded) {
     EXPECT_LE(result.verdict.max_error, 0x1p-9);
 }
 
+TEST(TranscodeGguf, TheSmallestTypeThatKeepsEveryValueIsFound) {
+    const auto expect_type = [](const affine_weight& w, gguf_type type, bool is_lossless) {
+        const auto result = to_smallest_gguf(w);
+        EXPECT_EQ(result.weight.type, type) << to_string(result.weight.type);
+        EXPECT_EQ(result.verdict.lossless, is_lossless);
+    };
+    const affine_weight symmetric_four = symmetric(any_affine(4, 4, 64, 32, 8));
+    expect_type(symmetric_four, gguf_type::q4_0, true);
+    const auto blocks = to_gguf<gguf::q4_0>(symmetric_four);
+    EXPECT_TRUE(std::ranges::equal(to_smallest_gguf(symmetric_four).weight.bytes, blocks.weight.codes()));
+    affine_weight odd = any_affine(4, 4, 64, 32, 8);
+    std::fill(odd.scales.begin(), odd.scales.end(), 1023.0f / 4096.0f); // ten bits: times 13 more than a half has
+    std::fill(odd.zeros.begin(), odd.zeros.end(), std::uint8_t{13});
+    expect_type(odd, gguf_type::q5_0, true);
+    std::fill(odd.scales.begin(), odd.scales.end(), 0.25f);
+    expect_type(odd, gguf_type::q4_1, true);
+    expect_type(any_affine(7, 4, 64, 32, 8), gguf_type::q8_0, true);
+    std::fill(odd.scales.begin(), odd.scales.end(), 1.0f / 3.0f); // no half: the same error in q5_0 and q8_0
+    expect_type(odd, gguf_type::q5_0, false);
+    expect_error(error_code::unsupported, {"q8_0", "8 bits"},
+                 [] { (void)to_smallest_gguf(any_affine(8, 4, 64, 32, 8)); });
+    expect_error(error_code::unsupported, {"runs of 16"}, [] { (void)to_smallest_gguf(any_affine(4, 4, 64, 16, 8)); });
+}
+
 TEST(TranscodeGguf, SaysWhyATypeCannotHoldAWeight) {
     expect_error(error_code::unsupported, {"q4_0", "[4 x 64]", "4 bits", "runs of 16"},
                  [] { (void)to_gguf<gguf::q4_0>(any_affine(4, 4, 64, 16, 1)); });

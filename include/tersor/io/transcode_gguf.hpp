@@ -9,11 +9,13 @@
 // Blocks are 32 columns that share a group. q4_0, q5_0 and q8_0 keep every value if the scales are halves; so q5_0
 // holds every asymmetric 4-bit grid, and q8_0 every grid of up to 7 bits. q4_1 and q5_1 also round the product in m.
 
+#include "tersor/core/error.hpp"
 #include "tersor/core/exact.hpp"
 #include "tersor/core/quantized_tensor.hpp"
 #include "tersor/formats/half.hpp"
 #include "tersor/io/affine_weight_append.hpp"
 #include "tersor/io/affine_weight_regroup.hpp"
+#include "tersor/io/gguf_types.hpp"
 #include "tersor/io/transcode_verdict.hpp"
 #include "tersor/quantizers/gguf/q4_0.hpp"
 #include "tersor/quantizers/gguf/q4_1.hpp"
@@ -22,12 +24,14 @@
 #include "tersor/quantizers/gguf/q8_0.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -78,62 +82,113 @@ template <class Block>
         if (*std::max_element(codes, codes + 32) > highest_code<Block>) {
             return {};
         }
-        const std::uint16_t d = fp16::encode(scale);
-        const float minimum = exact::product(-static_cast<float>(zero), scale);
-        const std::uint16_t m = fp16::encode(minimum);
-        require_scale(minimum, safetensors_dtype::f16);
         std::copy_n(codes, 32, stored);
-        return Block::assemble({d, m}, stored);
+        const float minimum = exact::product(-static_cast<float>(zero), scale);
+        return Block::assemble({fp16::encode(scale), fp16::encode(minimum)}, stored);
     }
+}
+
+/// Puts the blocks of a valid weight into `bytes`; gives why there are none, or an empty text.
+template <class Block>
+[[nodiscard]] std::string make_blocks(const affine_weight& w, std::vector<std::uint8_t>& bytes) {
+    if (const index run = common_run(w); run % 32 != 0) {
+        return "its columns share a group in runs of " + std::to_string(run) + ", not of 32";
+    }
+    const index blocks = w.cols / 32;
+    bytes.resize(static_cast<std::size_t>(w.rows * blocks) * sizeof(typename Block::block));
+    std::uint8_t* to = bytes.data();
+    for (index row = 0; row < w.rows; ++row) {
+        for (index b = 0; b < blocks; ++b) {
+            const auto place =
+                static_cast<std::size_t>(row * w.groups + w.group_index[static_cast<std::size_t>(b * 32)]);
+            const int zero = w.zeros[place];
+            const float largest = highest_code<Block> > 0 && zero > 1 ? static_cast<float>(zero) : 1.0f;
+            const auto where = [&] { return "block " + std::to_string(b) + " of row " + std::to_string(row); };
+            if (!std::isfinite(rounded_scale(largest * w.scales[place], safetensors_dtype::f16))) {
+                return where() + " has a scale of " + std::to_string(w.scales[place]) + ", beyond the range of F16";
+            }
+            const auto made = block_of<Block>(w.codes.data() + row * w.cols + b * 32, zero, w.scales[place]);
+            if (!made) {
+                return where() + " has codes that are none of the type about a zero point of " + std::to_string(zero);
+            }
+            std::memcpy(to, &*made, sizeof(*made));
+            to += sizeof(*made);
+        }
+    }
+    return {};
+}
+
+/// The verdict on the blocks of a weight.
+template <class Block>
+[[nodiscard]] transcode_verdict verdict_on_blocks(const affine_weight& w, std::span<const std::uint8_t> bytes) {
+    std::vector<typename Block::block> blocks(static_cast<std::size_t>(w.cols / 32));
+    const std::size_t row_bytes = blocks.size() * sizeof(typename Block::block);
+    return verdict_on(w, [&](index row, std::span<float> to) {
+        std::memcpy(blocks.data(), bytes.data() + static_cast<std::size_t>(row) * row_bytes, row_bytes);
+        Block::decode_blocks(blocks.data(), blocks.size(), to.data());
+    });
+}
+
+[[noreturn]] inline void refuse_blocks(std::string_view type, const affine_weight& w, const std::string& reason) {
+    raise(error_code::unsupported, std::string(type) + " cannot hold a weight " + shape_of_values(w.rows, w.cols) +
+                                       " of " + std::to_string(w.bits) + " bits: " + reason);
 }
 
 } // namespace detail
 
 /// Whether to_gguf makes blocks of that type.
 template <class Block>
-inline constexpr bool is_affine_block = detail::lowest_level<Block> < 0 || detail::highest_code<Block> > 0;
+inline constexpr bool is_affine_block = (detail::lowest_level<Block> != 0) || (detail::highest_code<Block> != 0);
 
 /// The weight as blocks of a type: gguf::q4_0, q4_1, q5_0, q5_1 or q8_0. Errors: those of check(); unsupported, naming
 /// why, if columns do not share groups in runs of 32, a level has no code in the type or a scale is beyond a half.
 template <class Block>
 [[nodiscard]] transcoded<quantized_tensor<Block>> to_gguf(const affine_weight& w) {
     static_assert(is_affine_block<Block>, "affine weights become q4_0, q4_1, q5_0, q5_1 or q8_0");
-    using block = typename Block::block;
     check(w);
-    const auto refuse = [&](const std::string& reason) {
-        raise(error_code::unsupported, std::string(Block::name) + " cannot hold a weight " +
-                                           detail::shape_of_values(w.rows, w.cols) + " of " + std::to_string(w.bits) +
-                                           " bits: " + reason);
-    };
-    if (const index run = common_run(w); run % 32 != 0) {
-        refuse("its columns share a group in runs of " + std::to_string(run) + ", not of 32");
+    std::vector<std::uint8_t> bytes;
+    if (const std::string reason = detail::make_blocks<Block>(w, bytes); !reason.empty()) {
+        detail::refuse_blocks(Block::name, w, reason);
     }
-    const index blocks = w.cols / 32;
-    std::vector<std::uint8_t> bytes(static_cast<std::size_t>(w.rows * blocks) * sizeof(block));
-    for (index row = 0; row < w.rows; ++row) {
-        for (index b = 0; b < blocks; ++b) {
-            const auto place =
-                static_cast<std::size_t>(row * w.groups + w.group_index[static_cast<std::size_t>(b * 32)]);
-            detail::require_scale(w.scales[place], safetensors_dtype::f16);
-            const auto made =
-                detail::block_of<Block>(w.codes.data() + row * w.cols + b * 32, w.zeros[place], w.scales[place]);
-            if (!made) {
-                refuse("block " + std::to_string(b) + " of row " + std::to_string(row) +
-                       " has codes that are none of the type about a zero point of " + std::to_string(w.zeros[place]));
-            }
-            std::memcpy(bytes.data() + static_cast<std::size_t>(row * blocks + b) * sizeof(block), &*made,
-                        sizeof(block));
+    const transcode_verdict verdict = detail::verdict_on_blocks<Block>(w, bytes);
+    return {{Block{}, {w.rows, w.cols}, 1, std::move(bytes), {}}, verdict};
+}
+
+/// Blocks whose type is chosen at run time.
+struct gguf_blocks {
+    gguf_type type = gguf_type::q8_0;
+    std::vector<std::uint8_t> bytes; ///< as the file holds them, row after row
+};
+
+/// The weight as blocks of the smallest type that keeps every value, else of the type with the least error. Errors:
+/// those of check(); unsupported, naming why, if q8_0 and no other type holds it.
+[[nodiscard]] inline transcoded<gguf_blocks> to_smallest_gguf(const affine_weight& w) {
+    check(w);
+    std::optional<transcoded<gguf_blocks>> best;
+    std::string reason;
+    const auto try_type = [&]<class Block>(Block) {
+        std::vector<std::uint8_t> bytes;
+        if (best && best->verdict.lossless) {
+            return;
         }
+        reason = detail::make_blocks<Block>(w, bytes);
+        if (reason.empty()) {
+            const transcode_verdict verdict = detail::verdict_on_blocks<Block>(w, bytes);
+            if (!best || verdict.lossless ||
+                verdict.relative_squared_error < best->verdict.relative_squared_error) {
+                best = {{static_cast<gguf_type>(Block::type_id), std::move(bytes)}, verdict};
+            }
+        }
+    };
+    try_type(gguf::q4_0{});
+    try_type(gguf::q4_1{});
+    try_type(gguf::q5_0{});
+    try_type(gguf::q5_1{});
+    try_type(gguf::q8_0{});
+    if (!best) {
+        detail::refuse_blocks(gguf::q8_0::name, w, reason);
     }
-    transcoded<quantized_tensor<Block>> result{{Block{}, {w.rows, w.cols}, 1, std::move(bytes), {}}, {}};
-    const std::span<const std::uint8_t> stored = result.weight.codes();
-    result.verdict = detail::verdict_on(w, [&](index row, std::span<float> to) {
-        std::vector<block> row_blocks(static_cast<std::size_t>(blocks));
-        const std::size_t row_bytes = row_blocks.size() * sizeof(block);
-        std::memcpy(row_blocks.data(), stored.data() + static_cast<std::size_t>(row) * row_bytes, row_bytes);
-        Block::decode_blocks(row_blocks.data(), row_blocks.size(), to.data());
-    });
-    return result;
+    return *std::move(best);
 }
 
 /// Blocks of q4_0, q5_0 or q8_0 as an affine weight of 4, 5 or 8 bits in groups of 32, every value kept. Errors:
