@@ -56,7 +56,8 @@ struct gptq_options {
     gptq_fallback fallback = gptq_fallback::rtn;
     /// In which precision the solver computes.
     hessian_precision precision = hessian_precision::fp32;
-    /// Mode best: how often codes and scales are refined in turn, after each of two passes.
+    /// Mode best: sweeps over the codes after each of two passes, with one over the scales between each two; fewer where
+    /// nothing changes any more.
     int refinements = 3;
     /// Whether the objectives are computed; each costs half a product of W and H.
     bool objectives = true;

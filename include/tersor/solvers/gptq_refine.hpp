@@ -57,7 +57,7 @@ public:
             if (here > 0) {
                 const linalg::matrix_view<Scalar> terms{rows.data(), panel_.count, columns, columns};
                 from_tile(changes.data(), width_, terms);
-                linalg::multiply_subtract<Scalar>(gradient(), terms, h_.block(begin, 0, columns, n));
+                subtract_changes(terms, begin, here);
             }
         }
         return changed;
@@ -122,6 +122,21 @@ private:
     }
     [[nodiscard]] parameters& parameters_at(index r, index g) noexcept {
         return solution_.parameters[static_cast<std::size_t>((panel_.first + r) * problem_.groups + g)];
+    }
+
+    // The same chains either way; where few codes change, one change after the other costs less than a product.
+    void subtract_changes(linalg::matrix_view<Scalar> terms, index begin, index changed) {
+        if (h_.cols % 64 != 0 || changed > terms.rows * terms.cols / 12) {
+            linalg::multiply_subtract<Scalar>(gradient(), terms, h_.block(begin, 0, terms.cols, h_.cols));
+            return;
+        }
+        for (index r = 0; r < terms.rows; ++r) {
+            for (index k = 0; k < terms.cols; ++k) {
+                if (terms(r, k) != 0) {
+                    subtract_terms(1, h_.cols, &h_(begin + k, 0), &terms(r, k), &gradient()(r, 0));
+                }
+            }
+        }
     }
 
     index refine_column(index j, const Scalar* gradient, Scalar* changes) {

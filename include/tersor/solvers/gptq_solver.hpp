@@ -330,7 +330,7 @@ private:
             refinement<Cells, Scalar> work(cells_, problem_, linalg::view(std::as_const(h_)), panel, solution);
             for (int turn = 0; turn < options_.refinements; ++turn) {
                 const index codes = work.refine_codes();
-                const index scales = with_scales ? work.refine_scales() : 0;
+                const index scales = with_scales && turn + 1 < options_.refinements ? work.refine_scales() : 0;
                 if (codes + scales == 0) {
                     break;
                 }
