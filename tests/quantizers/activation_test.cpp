@@ -170,6 +170,8 @@ TEST(ActivationQuantizerErrors, NameWhatIsWrong) {
                   per_token(activation_options{.range = clipping_range{0.5f, 1.0f}});
               }).substr(0, 16),
               "invalid_argument");
+    EXPECT_EQ(message([] { activation_quantizer<>(absmax<int8>::parameters{0.0f}); }),
+              "invalid_argument: activations cannot have the scale 0.000000: expected a positive number");
     EXPECT_EQ(message([] {
                   per_token(activation_options{.threshold = 1.0f, .non_finite = non_finite::saturate});
               }).substr(0, 11),

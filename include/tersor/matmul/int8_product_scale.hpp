@@ -11,7 +11,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #define TERSOR_KERNELS "tersor/matmul/int8_product_scale-inl.hpp"

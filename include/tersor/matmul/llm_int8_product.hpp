@@ -62,7 +62,7 @@ public:
     /// negative or NaN, or a column beyond the weights; `shape_mismatch` for a bias of another size; `unsupported` for
     /// more than 131071 columns; `cancelled`.
     template <class W>
-    requires eigen_object<W>
+    requires detail::eigen_dense<W>
     explicit llm_int8_linear(const W& weights, llm_int8_options options = {}, const execution& exec = {}) {
         matrix w = weights.template cast<float>();
         take_options(std::move(options), w.rows(), w.cols());

@@ -233,11 +233,18 @@ public:
     }
 
     /// Static: every group has these parameters, such as those of a calibrator.
-    /// Errors: as above; `unsupported` for non_finite::saturate.
+    /// Errors: as above; `invalid_argument` for a scale that is not positive; `unsupported` for non_finite::saturate.
     explicit activation_quantizer(const parameters& fixed, activation_options options = {}, const Q& quantizer = {})
         : activation_quantizer(std::move(options), quantizer) {
         if (options_.non_finite == non_finite::saturate) {
             raise(error_code::unsupported, "non_finite::saturate takes a range, not parameters");
+        }
+        if constexpr (requires { quantizer_.scale(fixed); }) {
+            const float scale = quantizer_.scale(fixed);
+            if (!(scale > 0.0f) || !detail::is_finite(scale)) {
+                raise(error_code::invalid_argument,
+                      "activations cannot have the scale " + std::to_string(scale) + ": expected a positive number");
+            }
         }
         fixed_ = fixed;
     }
