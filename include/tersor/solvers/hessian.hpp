@@ -194,6 +194,17 @@ void check_tokens(const row_view<From, Rank>& view, index rows, const execution&
     const index together = std::max<index>(1, 32768 / view.length());
     exec.for_each((rows + together - 1) / together, [&](index turn) {
         const index first = turn * together, count = std::min(together, rows - first);
+        if constexpr (std::is_same_v<const Scalar, From>) {
+            // Rows that can be read in place are copied only to name what is wrong.
+            index good = 0;
+            while (view.is_contiguous() && good < count &&
+                   find_too_large(view.address(first + good, 0), view.length()) < 0) {
+                ++good;
+            }
+            if (good == count) {
+                return;
+            }
+        }
         thread_local std::vector<Scalar> values;
         values.resize(static_cast<std::size_t>(count * view.length()));
         load_tokens(view, first, count, values.data());
