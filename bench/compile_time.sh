@@ -14,7 +14,7 @@ trap 'rm -rf "$scratch"' EXIT
 
 cd "$include"
 units=(Eigen/Core)
-for header in tersor/tersor.hpp tersor/core/error.hpp tersor/quantizers/absmax.hpp tersor/quantizers/blockwise.hpp tersor/core/quantize.hpp tersor/io/safetensors.hpp; do
+for header in tersor/{tersor,all,core/error,quantizers/absmax,quantizers/blockwise,quantizers/quantize,quantizers/gguf,calibrators/kl_divergence,solvers/gptq,io/safetensors}.hpp; do
     [[ ! -e $header ]] || units+=("$header")
 done
 

@@ -15,7 +15,7 @@ configure_and_build() { # compiler, preset, extra arguments of CMake
 }
 
 begin "install what is missing"
-cmake/need_packages.sh g++ clang libclang-rt-14-dev make cmake pkg-config libeigen3-dev libgtest-dev libbenchmark-dev libcli11-dev
+cmake/need_packages.sh g++ clang libclang-rt-14-dev make cmake pkg-config libeigen3-dev libgtest-dev libbenchmark-dev libcli11-dev libopenmpi-dev openmpi-bin
 mkdir -p build
 
 # Tests of kernels that this machine cannot run would be compiled in vain; the program compiles all of them. The sanitized
