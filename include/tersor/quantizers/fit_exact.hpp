@@ -21,9 +21,9 @@
 
 #include "tersor/core/exact.hpp"
 #include "tersor/quantizers/fit_levels.hpp"
+#include "tersor/quantizers/fit_passings.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -118,10 +118,6 @@ private:
     struct sums {
         double x, w, wx, wxx;
     };
-    struct passing {
-        double scale;
-        std::uint32_t value, level;
-    };
     struct limits {
         std::size_t of[2];
     };
@@ -207,57 +203,12 @@ private:
                 passings_.push_back({s, static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(k)});
             }
         }
-        sort_passings();
+        sorter_.sort(passings_);
     }
 
     /// The level of a value x / s.
     [[nodiscard]] static std::size_t first_level(const std::vector<double>& middles, double scaled) noexcept {
         return static_cast<std::size_t>(std::upper_bound(middles.begin(), middles.end(), scaled) - middles.begin());
-    }
-
-    static bool comes_first(const passing& a, const passing& b) noexcept {
-        if (a.scale != b.scale) {
-            return a.scale > b.scale;
-        }
-        return a.value != b.value ? a.value < b.value : a.level < b.level;
-    }
-
-    /// Sorts by buckets of about equal ratios: the bits of positive numbers order as the numbers do.
-    void sort_passings() {
-        const std::size_t count = passings_.size();
-        if (count < 64) {
-            std::sort(passings_.begin(), passings_.end(), comes_first);
-            return;
-        }
-        const auto key = [](const passing& p) { return std::bit_cast<std::uint64_t>(p.scale) >> 20; };
-        std::uint64_t least = ~std::uint64_t{0}, most = 0;
-        for (const passing& p : passings_) {
-            least = std::min(least, key(p));
-            most = std::max(most, key(p));
-        }
-        const double factor = static_cast<double>(count - 1) / static_cast<double>(most - least + 1);
-        const auto bucket = [&](const passing& p) {
-            return static_cast<std::size_t>(static_cast<double>(most - key(p)) * factor);
-        };
-        starts_.assign(count + 1, 0);
-        for (const passing& p : passings_) {
-            ++starts_[bucket(p) + 1];
-        }
-        for (std::size_t b = 1; b <= count; ++b) {
-            starts_[b] += starts_[b - 1];
-        }
-        buckets_.resize(count);
-        for (const passing& p : passings_) {
-            buckets_[starts_[bucket(p)]++] = p;
-        }
-        // starts_[b] is now the end of bucket b.
-        for (std::size_t b = 0, first = 0; b < count; first = starts_[b++]) {
-            if (starts_[b] > first + 1) {
-                std::sort(buckets_.begin() + static_cast<std::ptrdiff_t>(first),
-                          buckets_.begin() + static_cast<std::ptrdiff_t>(starts_[b]), comes_first);
-            }
-        }
-        passings_.swap(buckets_);
     }
 
     /// Follows the parabola of a grid with that many levels a side from scale `from` down to `to`.
@@ -283,7 +234,7 @@ private:
             }
         };
         consider();
-        for (const passing& p : passings_) {
+        for (const scale_passing& p : passings_) {
             if (p.scale < to) {
                 break;
             }
@@ -304,8 +255,8 @@ private:
     scale_rounding round_ = nullptr;
     std::vector<value> values_;
     std::vector<sums> sorted_[2];
-    std::vector<passing> passings_, buckets_;
-    std::vector<std::size_t> starts_;
+    std::vector<scale_passing> passings_;
+    passing_sorter sorter_;
 };
 
 } // namespace tersor::inline v0::detail

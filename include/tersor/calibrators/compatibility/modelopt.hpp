@@ -11,11 +11,11 @@
 //   entropy      KL(P || Q) of the first i bins, the rest added to the last one in P only, against 2^(bits-1)
 //   (unsigned:
 //                2^bits) levels; the count of the first bin is replaced by that of the second; the last least one wins
-//   Q(x; amax)   s = M / amax, clamp(round(x s), lo, M) / s with M = 2^(bits-1+unsigned) - 1, lo = -M or 0
 //
 // Candidates whose divergence is infinite or NaN are skipped (numpy's argmin takes a NaN for the least). The entropy is
 // found with prefix sums in O(levels) per candidate; candidates within 1e-9 of the least are then summed bin by bin.
 
+#include "tersor/calibrators/compatibility/modelopt_quantize.hpp"
 #include "tersor/core/concepts.hpp"
 #include "tersor/core/error.hpp"
 #include "tersor/core/exact.hpp"
@@ -32,45 +32,6 @@
 #include <vector>
 
 namespace tersor::inline v0::compatibility::modelopt {
-
-/// Half to even for magnitudes below 2^22; larger ones are integers or near them all the same.
-[[nodiscard]] inline float round_even(float x) noexcept {
-    constexpr float shift = 0x1.8p23f;
-    return std::abs(x) < 0x1p22f ? std::copysign((std::abs(x) + shift) - shift, x) : std::nearbyint(x);
-}
-
-/// The integers of a quantizer: bits, and whether they have no sign.
-struct integer_kind {
-    int bits = 8;
-    bool is_unsigned = false;
-    [[nodiscard]] float highest() const noexcept {
-        return static_cast<float>((1 << (bits - 1 + (is_unsigned ? 1 : 0))) - 1);
-    }
-    [[nodiscard]] float lowest() const noexcept { return is_unsigned ? 0.0f : -highest(); }
-};
-
-/// x after quantization with the largest magnitude `amax`; an amax of at most 2^-24 counts as 0 and gives 0.
-[[nodiscard]] inline float fake_quantize(float x, float amax, integer_kind kind) noexcept {
-    const float scale = amax <= 0x1p-24f ? 0.0f : kind.highest() / amax;
-    const float scaled = exact::product(x, scale);
-    const float rounded = std::clamp(round_even(scaled), kind.lowest(), kind.highest());
-    return rounded / (scale == 0.0f ? 1.0f : scale);
-}
-
-/// The sum of (x - Q(x; amax))^2 for each candidate, in double: what MseCalibrator adds up over its batches.
-[[nodiscard]] inline std::vector<double> squared_errors(std::span<const float> x, std::span<const float> candidates,
-                                                        integer_kind kind) {
-    std::vector<double> sums;
-    for (const float amax : candidates) {
-        double sum = 0.0;
-        for (const float v : x) {
-            const double difference = static_cast<double>(v) - static_cast<double>(fake_quantize(v, amax, kind));
-            sum += exact::product(difference, difference);
-        }
-        sums.push_back(sum);
-    }
-    return sums;
-}
 
 /// A candidate that was chosen: its number, its range, and the figure that made it the best.
 struct choice {
