@@ -54,8 +54,8 @@ template <class T>
 [[nodiscard]] byte_matrix bytes_of(const T& x) {
     if constexpr (is_quantized_bytes<T>) {
         if (x.axis() != 1) {
-            raise(error_code::unsupported, "an int8 product takes codes along rows, not along axis " +
-                                               std::to_string(x.axis()));
+            raise(error_code::unsupported,
+                  "an int8 product takes codes along rows, not along axis " + std::to_string(x.axis()));
         }
         return {x.codes().data(), x.rows(), x.cols(), x.cols(), T::quantizer_type::format::lowest == 0};
     } else {
@@ -85,9 +85,10 @@ template <class T>
 
 inline void check_int8_shapes(const byte_matrix& x, const byte_matrix& w) {
     if (x.cols != w.cols) {
-        raise(error_code::shape_mismatch, "int8 product: x [" + std::to_string(x.rows) + " x " + std::to_string(x.cols) +
-                                              "] does not fit weights [" + std::to_string(w.rows) + " x " +
-                                              std::to_string(w.cols) + "]: expected as many columns");
+        raise(error_code::shape_mismatch, "int8 product: x [" + std::to_string(x.rows) + " x " +
+                                              std::to_string(x.cols) + "] does not fit weights [" +
+                                              std::to_string(w.rows) + " x " + std::to_string(w.cols) +
+                                              "]: expected as many columns");
     }
     if (w.is_unsigned) {
         raise(error_code::unsupported, "the weights of an int8 product are signed; unsigned codes may stand left");
@@ -96,9 +97,9 @@ inline void check_int8_shapes(const byte_matrix& x, const byte_matrix& w) {
 
 inline void check_int32_length(index length, bool wide_x) {
     if (length > int32_length(wide_x)) {
-        raise(error_code::unsupported, "sums of " + std::to_string(length) + " products of 8-bit codes may not fit int32, " +
-                                           std::to_string(int32_length(wide_x)) +
-                                           " do: int8_product<std::int64_t> is exact");
+        raise(error_code::unsupported,
+              "sums of " + std::to_string(length) + " products of 8-bit codes may not fit int32, " +
+                  std::to_string(int32_length(wide_x)) + " do: int8_product<std::int64_t> is exact");
     }
 }
 
@@ -110,8 +111,8 @@ concept int8_operand = detail::is_quantized_bytes<T> || detail::int8_matrix<T>;
 
 /// X W^T of codes into y [tokens x out], whose memory is used again where it fits; see int8_product.
 template <class Sum, int8_operand X, int8_operand W>
-void int8_product_into(const X& x, const W& w,
-                       Eigen::Matrix<Sum, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>& y, const execution& exec = {}) {
+void int8_product_into(const X& x, const W& w, Eigen::Matrix<Sum, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>& y,
+                       const execution& exec = {}) {
     static_assert(std::same_as<Sum, std::int32_t> || std::same_as<Sum, std::int64_t>,
                   "the sums of an int8 product are std::int32_t or std::int64_t");
     decltype(auto) left = detail::with_rows(x);
@@ -187,8 +188,8 @@ void row_scales_of(const T& q, std::vector<float>& scales) {
 
 /// The floats of X W^T for quantized activations X [tokens x in], with or without zero points, and symmetric weights W
 /// [out x in], both of 8-bit integers with one scale per row or one for all, into y [tokens x out]. See `linear`.
-template <detail::row_byte_quantizer Qx, class Kx, class Cx, class Px, detail::row_byte_quantizer Qw, class Kw, class Cw,
-          class Pw>
+template <detail::row_byte_quantizer Qx, class Kx, class Cx, class Px, detail::row_byte_quantizer Qw, class Kw,
+          class Cw, class Pw>
 void linear_into(const basic_quantized<Qx, 2, Kx, Cx, Px>& x, const basic_quantized<Qw, 2, Kw, Cw, Pw>& w,
                  Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>& y, const execution& exec = {}) {
     static_assert(!affine_quantizer<Qw>, "the weights of an int8 product have no zero points: use absmax<int8>");
@@ -222,8 +223,8 @@ void linear_into(const basic_quantized<Qx, 2, Kx, Cx, Px>& x, const basic_quanti
 /// The same as a new matrix: y(t, r) = float(sum over k of (x(t, k) - zero_t) w(r, k)) * (scale_t * scale_r), the sum
 /// exact, then three roundings. Errors: `shape_mismatch`; `unsupported` for more than 131071 columns (65793 where x is
 /// unsigned or has zero points), unsigned weights, or groups along columns; `cancelled`.
-template <detail::row_byte_quantizer Qx, class Kx, class Cx, class Px, detail::row_byte_quantizer Qw, class Kw, class Cw,
-          class Pw>
+template <detail::row_byte_quantizer Qx, class Kx, class Cx, class Px, detail::row_byte_quantizer Qw, class Kw,
+          class Cw, class Pw>
 [[nodiscard]] Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>
 linear(const basic_quantized<Qx, 2, Kx, Cx, Px>& x, const basic_quantized<Qw, 2, Kw, Cw, Pw>& w,
        const execution& exec = {}) {

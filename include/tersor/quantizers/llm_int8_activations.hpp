@@ -10,9 +10,9 @@
 // With `activation_quantizer<per_channel<absmax<int8>>>` the elements of outlier columns do not count for s and the
 // quotient is rounded once: smaller steps, smaller errors. Source: bitsandbytes, int8_vectorwise_quant.
 
-#include "tersor/core/error.hpp"
 #include "tersor/quantizers/activation.hpp"
 #include "tersor/quantizers/activation_columns.hpp"
+#include "tersor/quantizers/activation_rows.hpp"
 #include "tersor/quantizers/llm_int8.hpp"
 
 #include <bit>
