@@ -1,6 +1,6 @@
-// GPTQ of a square layer: (2/3 n^3 + rows n^2) multiply-adds a second, against the float product of the same shape in the
-// same run (SG: 2 n^3 operations). Target: .40 of it. Layers are random; what they hold does not change the work, except
-// for the sweeps that mode best needs.
+// GPTQ of a square layer: (2/3 n^3 + rows n^2) multiply-adds a second, against the float product of the same shape in
+// the same run (SG: 2 n^3 operations). Target: .40 of it. Layers are random; what they hold does not change the work,
+// except for the sweeps that mode best needs.
 //
 //   fast      grids of the original weights, no inverse of H
 //   updated   grids found on the way, which need the inverse of the factor
@@ -53,7 +53,8 @@ void solve(benchmark::State& state, tersor::gptq_options options) {
     std::vector<double> ratios, seconds;
     for ([[maybe_unused]] auto pair : state) {
         const double limit = bench::seconds_per_pass(team, reference.count, reference.ways.front(), 1);
-        seconds.push_back(bench::seconds_of([&] { benchmark::DoNotOptimize(tersor::gptq<grouped>(given.w, given.h, options)); }));
+        seconds.push_back(
+            bench::seconds_of([&] { benchmark::DoNotOptimize(tersor::gptq<grouped>(given.w, given.h, options)); }));
         ratios.push_back((work / seconds.back()) / (product / limit));
         state.SetIterationTime(seconds.back());
     }

@@ -22,7 +22,8 @@ TEST(FactorDamped, RecoversAsRecorded) {
     const golden::file file("gptq/gptqmodel");
     const matrix h = recorded(file, "hinv_mild.H"), u = recorded(file, "hinv_mild.U");
     matrix r;
-    const auto report = tersor::factor_damped(r, [&](matrix& m) { m = h; }, 0.05);
+    const auto report = tersor::factor_damped(
+        r, [&](matrix& m) { m = h; }, 0.05);
     EXPECT_NEAR(report.damping, file.tensor<double>("hinv_mild.damp_used")[0], 1e-12);
     EXPECT_EQ(report.attempts, 5);
     EXPECT_EQ(report.floor, 0.0);
@@ -36,7 +37,8 @@ TEST(FactorDamped, GivesUpWithNumbers) {
     const matrix h = recorded(file, "hinv_strong.H");
     matrix r;
     try {
-        static_cast<void>(tersor::factor_damped(r, [&](matrix& m) { m = h; }, 0.05));
+        static_cast<void>(tersor::factor_damped(
+            r, [&](matrix& m) { m = h; }, 0.05));
         FAIL();
     } catch (const tersor::error& e) {
         EXPECT_EQ(e.code(), tersor::error_code::invalid_argument);
@@ -52,17 +54,24 @@ TEST(FactorDamped, FloorsSaveWhatRelativeDampingCannot) {
     matrix h = matrix::Zero(3, 3);
     h.diagonal() << 1.0f, -0.5f, -0.5f;
     matrix r;
-    const auto report = tersor::factor_damped(r, [&](matrix& m) { m = h; }, 0.01);
+    const auto report = tersor::factor_damped(
+        r, [&](matrix& m) { m = h; }, 0.01);
     EXPECT_GT(report.floor, 0.0);
     EXPECT_GT(report.attempts, 99);
 }
 
 TEST(FactorDamped, KeepsADampOfOneOrMoreAndRefusesOthers) {
     matrix h = matrix::Identity(2, 2), r;
-    EXPECT_EQ(tersor::factor_damped(r, [&](matrix& m) { m = h; }, 1.5).damping, 1.5);
+    EXPECT_EQ(tersor::factor_damped(
+                  r, [&](matrix& m) { m = h; }, 1.5)
+                  .damping,
+              1.5);
     EXPECT_FLOAT_EQ(r(0, 0), std::sqrt(2.5f));
-    for (const double damp : {-1e-9, std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
-        EXPECT_THROW(static_cast<void>(tersor::factor_damped(r, [&](matrix& m) { m = h; }, damp)), tersor::error);
+    for (const double damp :
+         {-1e-9, std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+        EXPECT_THROW(static_cast<void>(tersor::factor_damped(
+                         r, [&](matrix& m) { m = h; }, damp)),
+                     tersor::error);
     }
 }
 

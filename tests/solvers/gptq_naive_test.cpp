@@ -144,8 +144,8 @@ TEST(Gptq, EqualsANaiveSolverOnRandomLayers) {
         }
         tersor::hessian h(n, {.precision = tersor::hessian_precision::fp64});
         h.accumulate(x);
-        SCOPED_TRACE("turn " + std::to_string(turn) + ": " + std::to_string(rows) + " x " + std::to_string(n) + ", bits " +
-                     std::to_string(o.bits) + ", group " + std::to_string(o.group) + ", block " +
+        SCOPED_TRACE("turn " + std::to_string(turn) + ": " + std::to_string(rows) + " x " + std::to_string(n) +
+                     ", bits " + std::to_string(o.bits) + ", group " + std::to_string(o.group) + ", block " +
                      std::to_string(o.block));
         const naive_result expected = solve_naively(w, h.matrix<double>(), o);
         const auto result = tersor::gptq_reference(w, h, {o.bits, o.symmetric, o.group},
@@ -155,11 +155,13 @@ TEST(Gptq, EqualsANaiveSolverOnRandomLayers) {
                                                     .block = o.block,
                                                     .precision = tersor::hessian_precision::fp64});
         for (index j = 0; j < n; ++j) {
-            EXPECT_EQ(result.group_index[static_cast<std::size_t>(j)], expected.group_index[static_cast<std::size_t>(j)]);
+            EXPECT_EQ(result.group_index[static_cast<std::size_t>(j)],
+                      expected.group_index[static_cast<std::size_t>(j)]);
         }
         for (index r = 0; r < rows; ++r) {
             for (index j = 0; j < n; ++j) {
-                const auto g = static_cast<std::size_t>(r * result.groups + result.group_index[static_cast<std::size_t>(j)]);
+                const auto g =
+                    static_cast<std::size_t>(r * result.groups + result.group_index[static_cast<std::size_t>(j)]);
                 const double scale = result.scales[g];
                 EXPECT_NEAR(scale, expected.scales(r, static_cast<index>(g) - r * result.groups), 1e-9 * scale);
                 // By value: the zero point of a group of zeros hangs on the last bit of a quotient.

@@ -20,7 +20,8 @@ struct recorded : testing::TestWithParam<const char*> {
 
 tersor::integer_grid grid_of(const gptq_cases::run& run) {
     const double group = run.number("groupsize", run.number("group_size", 0));
-    return {static_cast<int>(run.number("bits", 4)), run.flag("sym"), group > 0 ? static_cast<tersor::index>(group) : 0};
+    return {static_cast<int>(run.number("bits", 4)), run.flag("sym"),
+            group > 0 ? static_cast<tersor::index>(group) : 0};
 }
 
 tersor::gptq_options options_of(const gptq_cases::run& run) {
@@ -42,7 +43,8 @@ double recorded_objective(const golden::file& file, const std::string& name, con
     for (Eigen::Index r = 0; r < w.rows(); ++r) {
         for (std::size_t j = 0; j < n; ++j) {
             const std::size_t g = static_cast<std::size_t>(r) * count + static_cast<std::size_t>(groups[j]);
-            d(r, static_cast<Eigen::Index>(j)) = static_cast<double>(w(r, static_cast<Eigen::Index>(j))) -
+            d(r, static_cast<Eigen::Index>(j)) =
+                static_cast<double>(w(r, static_cast<Eigen::Index>(j))) -
                 scales[g] * (static_cast<double>(codes[static_cast<std::size_t>(r) * n + j]) - zeros[g]);
         }
     }
@@ -59,7 +61,8 @@ double damped_objective(const tersor::reference_gptq_result& result, const matri
     h.diagonal().array() += result.damping * h.diagonal().mean();
     for (Eigen::Index r = 0; r < d.rows(); ++r) {
         for (Eigen::Index j = 0; j < d.cols(); ++j) {
-            const auto g = static_cast<std::size_t>(r * result.groups + result.group_index[static_cast<std::size_t>(j)]);
+            const auto g =
+                static_cast<std::size_t>(r * result.groups + result.group_index[static_cast<std::size_t>(j)]);
             d(r, j) -= result.scales[g] * (result.codes[static_cast<std::size_t>(r * d.cols() + j)] - result.zeros[g]);
         }
     }
@@ -115,7 +118,8 @@ TEST_P(recorded, FloatStaysWithinOnePercentOfTheCodesAndHalfAPercentOfTheObjecti
 
 TEST_P(recorded, EveryInstructionSetAndBlockGivesTheSameBits) {
     const auto runs = gptq_cases::runs_of(file);
-    const auto run = std::find_if(runs.begin(), runs.end(), [](const auto& r) { return r.flag("static") || r.number("groupsize", 0) == 0; });
+    const auto run = std::find_if(runs.begin(), runs.end(),
+                                  [](const auto& r) { return r.flag("static") || r.number("groupsize", 0) == 0; });
     ASSERT_NE(run, runs.end());
     const tersor::hessian h = gptq_cases::hessian_of(file, tersor::hessian_precision::fp32);
     const matrix part = w.topRows(std::min<Eigen::Index>(w.rows(), 9));

@@ -246,12 +246,13 @@ TEST(Gptq, BadInputIsRefusedWithNumbers) {
     EXPECT_EQ(refusal(w, h(), {.refinements = -1}), error_code::invalid_argument);
     EXPECT_EQ(refusal(w, h(), {.fallback_tokens = -1}), error_code::invalid_argument);
     EXPECT_EQ(refusal(w, h(), {.act_order = true, .order = tersor::group_order::gar}), error_code::invalid_argument);
-    EXPECT_EQ(refusal(w, h(), {.static_groups = true, .grids = tersor::group_grids::lazy}), error_code::invalid_argument);
+    EXPECT_EQ(refusal(w, h(), {.static_groups = true, .grids = tersor::group_grids::lazy}),
+              error_code::invalid_argument);
     EXPECT_EQ(refusal(w, tersor::hessian(columns), {}), error_code::invalid_argument);
     EXPECT_EQ(refusal(w, hessian_of(inputs(10, columns)), {.fallback = tersor::gptq_fallback::median}), error_code::io);
-    EXPECT_EQ(refusal(w, hessian_of(inputs(10, columns)),
-                      {.fallback_tokens = 99, .fallback = tersor::gptq_fallback::median}),
-              error_code::unsupported);
+    EXPECT_EQ(
+        refusal(w, hessian_of(inputs(10, columns)), {.fallback_tokens = 99, .fallback = tersor::gptq_fallback::median}),
+        error_code::unsupported);
 }
 
 } // namespace

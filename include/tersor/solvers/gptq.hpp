@@ -46,7 +46,8 @@ gptq_result<Q> gptq_with(const W& w, const hessian& h, const gptq_options& optio
                 decoded.resize(static_cast<std::size_t>(cols));
                 decode_run(q, row, 0, cols, decoded.data());
                 for (std::size_t k = 0; k < decoded.size(); ++k) {
-                    values[k] = static_cast<Scalar>(decoded[columns.empty() ? k : static_cast<std::size_t>(columns[k])]);
+                    values[k] =
+                        static_cast<Scalar>(decoded[columns.empty() ? k : static_cast<std::size_t>(columns[k])]);
                 }
             };
         };
@@ -74,10 +75,10 @@ gptq_result<Q> gptq_in(const W& w, const hessian& h, const gptq_options& options
                     return finish_reference<Q, Scalar>(quantizer, solver.problem().rows, solver.problem().cols,
                                                        solver.solution().codes, solver.solution().parameters);
                 };
-                return gptq_with<Q, Scalar>(w, h, options, quantizer,
-                                            reference_cells<Scalar>{reference_rule<Scalar>(
-                                                Q::format::bits, !affine_quantizer<Q>, options)},
-                                            finish_grid);
+                return gptq_with<Q, Scalar>(
+                    w, h, options, quantizer,
+                    reference_cells<Scalar>{reference_rule<Scalar>(Q::format::bits, !affine_quantizer<Q>, options)},
+                    finish_grid);
             }
         }
         return gptq_with<Q, Scalar>(w, h, options, quantizer, code_cells<Q, Scalar>{quantizer}, finish);
@@ -89,8 +90,8 @@ gptq_result<Q> gptq_in(const W& w, const hessian& h, const gptq_options& options
 /// Quantizes weights W [rows x cols] (an Eigen matrix of float, double, half or bfloat16) for inputs with the Hessian h
 /// of as many columns. `quantizer` carries state that its type does not fix, such as a codebook read from a file.
 /// The result says what was done: damping, attempts, dead columns, losses, objectives before and after.
-/// Errors: `shape_mismatch` if W is empty, its columns are not those of h or not whole blocks, or a group is longer than
-/// a row; `non_finite` naming the first weight; `invalid_argument` for options outside their domain or if h is not
+/// Errors: `shape_mismatch` if W is empty, its columns are not those of h or not whole blocks, or a group is longer
+/// than a row; `non_finite` naming the first weight; `invalid_argument` for options outside their domain or if h is not
 /// positive definite under any damping; `cancelled`.
 template <quantizer Q, class W>
 [[nodiscard]] gptq_result<Q> gptq(const W& w, const hessian& h, const gptq_options& options = {},

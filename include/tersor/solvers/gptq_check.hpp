@@ -26,8 +26,8 @@ inline void check_gptq(index rows, index cols, index group, const hessian& h, co
                                               "] does not fit H of " + std::to_string(h.columns()) + " columns");
     }
     if (group > cols) {
-        raise(error_code::shape_mismatch, "gptq: groups of " + std::to_string(group) +
-                                              " values are longer than a row of " + std::to_string(cols));
+        raise(error_code::shape_mismatch,
+              "gptq: groups of " + std::to_string(group) + " values are longer than a row of " + std::to_string(cols));
     }
     if (!(options.damp >= 0) || !std::isfinite(options.damp)) {
         refuse("damp " + std::to_string(options.damp) + " is not a finite number of at least 0");

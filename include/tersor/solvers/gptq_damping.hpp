@@ -21,15 +21,14 @@ namespace tersor::inline v0 {
 
 /// How a matrix was made positive definite.
 struct damping_report {
-    double damping = 0;  ///< relative: what was added to the diagonal, as a part of its mean
-    double floor = 0;    ///< what was added before that, absolute; 0 unless relative damping alone failed
-    int attempts = 0;    ///< factorizations tried
+    double damping = 0; ///< relative: what was added to the diagonal, as a part of its mean
+    double floor = 0;   ///< what was added before that, absolute; 0 unless relative damping alone failed
+    int attempts = 0;   ///< factorizations tried
 };
 
-/// Damps and factors: `fill(h)` makes the row-major Eigen matrix h [n x n] the symmetric one, each time that it is needed;
-/// its upper triangle becomes R of `linalg::factor_reversed`.
-/// Errors: `invalid_argument` for a damp that is negative or no number, or if no damping makes the matrix positive
-/// definite.
+/// Damps and factors: `fill(h)` makes the row-major Eigen matrix h [n x n] the symmetric one, each time that it is
+/// needed; its upper triangle becomes R of `linalg::factor_reversed`. Errors: `invalid_argument` for a damp that is
+/// negative or no number, or if no damping makes the matrix positive definite.
 template <class Matrix, class Fill>
 damping_report factor_damped(Matrix& h, const Fill& fill, double damp, const execution& exec = {}) {
     using Scalar = typename Matrix::Scalar;
@@ -71,11 +70,11 @@ damping_report factor_damped(Matrix& h, const Fill& fill, double damp, const exe
         }
     }
     raise(error_code::invalid_argument,
-          "H [" + std::to_string(h.rows()) + " x " + std::to_string(h.rows()) + "] is not positive definite under any damping: " +
-              std::to_string(report.attempts) + " attempts from " + std::to_string(damp) + " to " +
-              std::to_string(report.damping) + " of its mean diagonal, the last with a floor of " +
-              std::to_string(report.floor) + ", fail; last at column " + std::to_string(bad) + ", pivot " +
-              std::to_string(pivot));
+          "H [" + std::to_string(h.rows()) + " x " + std::to_string(h.rows()) +
+              "] is not positive definite under any damping: " + std::to_string(report.attempts) + " attempts from " +
+              std::to_string(damp) + " to " + std::to_string(report.damping) +
+              " of its mean diagonal, the last with a floor of " + std::to_string(report.floor) +
+              ", fail; last at column " + std::to_string(bad) + ", pivot " + std::to_string(pivot));
 }
 
 } // namespace tersor::inline v0

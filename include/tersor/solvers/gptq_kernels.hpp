@@ -5,8 +5,8 @@
 //
 //   column_j -= sum over earlier columns k of term_k * coefficient_kj, as a chain of fused multiply-adds in order of k
 //
-// which are the very operations of linalg::multiply_subtract, so that the place where a block of columns ends changes no
-// bit.
+// which are the very operations of linalg::multiply_subtract, so that the place where a block of columns ends changes
+// no bit.
 
 #include "tersor/core/concepts.hpp"
 #include "tersor/linalg/kernels.hpp"

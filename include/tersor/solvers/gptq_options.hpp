@@ -35,7 +35,7 @@ struct gptq_options {
     quantize_mode mode = quantize_mode::best;
     /// Added to the diagonal of H, as a part of its mean; at least 0.
     double damp = 0.01;
-    /// Columns by falling diagonal of H. Without static groups the stored columns, and so the groups, are in that order.
+    /// Columns by falling diagonal of H. Without static groups the stored columns, and so groups, are in that order.
     bool act_order = false;
     /// Groups are runs of the original columns, and their parameters are found before the pass.
     bool static_groups = false;
@@ -56,8 +56,8 @@ struct gptq_options {
     gptq_fallback fallback = gptq_fallback::rtn;
     /// In which precision the solver computes.
     hessian_precision precision = hessian_precision::fp32;
-    /// Mode best: sweeps over the codes after each of two passes, with one over the scales between each two; fewer where
-    /// nothing changes any more.
+    /// Mode best: sweeps over the codes after each of two passes, with one over the scales between each two; fewer
+    /// where nothing changes any more.
     int refinements = 3;
     /// Whether the objectives are computed; each costs half a product of W and H.
     bool objectives = true;

@@ -9,8 +9,8 @@
 //             loss ((value_j - q_j) R_jj)^2 / 2
 //
 // q_j is the decoded code of value_j. Both give the same values but for rounding; grids that are found on the way need
-// the columns ahead and so the inverse. Each sum is one chain of fused multiply-adds in order of i; losses are summed in
-// double in order of j.
+// the columns ahead and so the inverse. Each sum is one chain of fused multiply-adds in order of i; losses are summed
+// in double in order of j.
 
 #include "tersor/core/error.hpp"
 #include "tersor/core/exact.hpp"
@@ -79,13 +79,13 @@ private:
         weight_codes<Cells>& solution;
         double* losses;
         index width = tile_width(panel.count);
-        std::vector<Scalar> weights;       // [count x n] in processing order, corrected at block ends
-        std::vector<Scalar> tile, terms;   // [columns of a block x width]
-        std::vector<Scalar> originals;     // the same, for the direct form
-        std::vector<Scalar> term_rows;     // [count x columns of a block]
-        std::vector<Scalar> coefficients;  // [columns of a block x columns of a block], transposed
-        std::vector<index> applied;        // terms that a column of the tile already has
-        std::vector<parameters> grids;     // [groups x count]
+        std::vector<Scalar> weights;      // [count x n] in processing order, corrected at block ends
+        std::vector<Scalar> tile, terms;  // [columns of a block x width]
+        std::vector<Scalar> originals;    // the same, for the direct form
+        std::vector<Scalar> term_rows;    // [count x columns of a block]
+        std::vector<Scalar> coefficients; // [columns of a block x columns of a block], transposed
+        std::vector<index> applied;       // terms that a column of the tile already has
+        std::vector<parameters> grids;    // [groups x count]
 
         work(const gptq_pass& p, row_panel rows, weight_codes<Cells>& s, double* l)
             : pass(p), panel(rows), solution(s), losses(l) {

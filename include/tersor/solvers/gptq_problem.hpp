@@ -22,7 +22,9 @@ struct row_panel {
     static constexpr index most = 128;
 
     [[nodiscard]] static index count_of(index rows) noexcept { return (rows + most - 1) / most; }
-    [[nodiscard]] static row_panel at(index i, index rows) noexcept { return {i * most, std::min(most, rows - i * most)}; }
+    [[nodiscard]] static row_panel at(index i, index rows) noexcept {
+        return {i * most, std::min(most, rows - i * most)};
+    }
 };
 
 /// Weights [rows x cols] in stored order, dead columns cleared, and how they are cut into groups.
@@ -30,8 +32,8 @@ template <class Scalar>
 struct weight_problem {
     std::vector<Scalar> weights;
     index rows = 0, cols = 0;
-    index group = 0;  ///< values per group
-    index groups = 0; ///< per row
+    index group = 0;        ///< values per group
+    index groups = 0;       ///< per row
     bool is_shared = false; ///< one set of parameters for all rows
 
     [[nodiscard]] linalg::matrix_view<const Scalar> w() const noexcept { return {weights.data(), rows, cols, cols}; }

@@ -1,8 +1,8 @@
 #ifndef TERSOR_SOLVERS_GPTQ_REFERENCE_HPP
 #define TERSOR_SOLVERS_GPTQ_REFERENCE_HPP
 
-// Mode reference of `gptq` with bits and groups known only at run time, and its result as plain numbers: what a converter
-// of checkpoints or a comparison with the reference program needs.
+// Mode reference of `gptq` with bits and groups known only at run time, and its result as plain numbers: what a
+// converter of checkpoints or a comparison with the reference program needs.
 //
 //   q = scale[group_index[j]] * (code_j - zero[group_index[j]])
 
@@ -56,7 +56,8 @@ reference_gptq_result gptq_reference_in(const W& w, const hessian& h, const inte
         solver.report().objective = solver.objective_of(
             [&](index row, Scalar* values) {
                 for (index k = 0; k < n; ++k) {
-                    values[k] = solver.cells().decode(solution.codes[static_cast<std::size_t>(row * n + k)], at(row, k), 0);
+                    values[k] =
+                        solver.cells().decode(solution.codes[static_cast<std::size_t>(row * n + k)], at(row, k), 0);
                 }
             },
             options.execution.part(0.8, 0.9));
@@ -69,7 +70,8 @@ reference_gptq_result gptq_reference_in(const W& w, const hessian& h, const inte
         const index column = solver.stored_order()[static_cast<std::size_t>(k)];
         result.group_index[static_cast<std::size_t>(column)] = static_cast<std::int32_t>(k / group);
         for (index r = 0; r < result.rows; ++r) {
-            result.codes[static_cast<std::size_t>(r * n + column)] = solution.codes[static_cast<std::size_t>(r * n + k)];
+            result.codes[static_cast<std::size_t>(r * n + column)] =
+                solution.codes[static_cast<std::size_t>(r * n + k)];
         }
     }
     for (const auto& p : solution.parameters) {
@@ -92,8 +94,8 @@ template <class W>
         return gptq_reference(evaluated, h, grid, options);
     } else {
         if (grid.bits < 2 || grid.bits > 8 || grid.group < 0) {
-            raise(error_code::invalid_argument, "gptq: a grid of " + std::to_string(grid.bits) + " bits and groups of " +
-                                                    std::to_string(grid.group) +
+            raise(error_code::invalid_argument, "gptq: a grid of " + std::to_string(grid.bits) +
+                                                    " bits and groups of " + std::to_string(grid.group) +
                                                     ": expected 2 to 8 bits and at least 1, or 0 for a whole row");
         }
         options.mode = quantize_mode::reference;

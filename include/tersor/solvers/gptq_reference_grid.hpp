@@ -138,8 +138,7 @@ private:
         const auto try_one = [&](const parameters& candidate) {
             Scalar sum = 0;
             for (const Scalar x : values) {
-                sum += std::pow(std::abs(decode(encode(x, candidate), candidate) - x),
-                                exponent);
+                sum += std::pow(std::abs(decode(encode(x, candidate), candidate) - x), exponent);
             }
             if (sum < least) {
                 least = sum;

@@ -5,7 +5,8 @@
 // coordinate after the other, with G = D H kept up to date.
 //
 //   codes    code_j = encode(q_j + G_j / H_jj), for j in order: the nearest to the minimum over q_j alone
-//   scales   s_g += sum_j l_j G_j / (l H l^T) over the group, l_j = q_j / s_g: the least squares of one scale, as stored
+//   scales   s_g += sum_j l_j G_j / (l H l^T) over the group, l_j = q_j / s_g: its least squares,
+//            rounded as it is stored
 //
 // A change delta is kept only if the objective falls, delta (delta H_jj - 2 G_j) < 0. G takes over the changes of a
 // block of columns at once, each element by one chain of fused multiply-adds in order of columns, so that a sweep costs

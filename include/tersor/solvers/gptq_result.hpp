@@ -20,8 +20,8 @@ namespace tersor::inline v0 {
 struct gptq_report {
     /// Empty, or: stored column k is column order[k] of W.
     std::vector<std::int32_t> order;
-    /// tr((W - Q) H (W - Q)^T) with H undamped, and the same for plain rounding with this quantizer; NaN if not asked for
-    /// or if there is no H.
+    /// tr((W - Q) H (W - Q)^T) with H undamped, and the same for plain rounding with this quantizer; NaN if not asked
+    /// for or if there is no H.
     double objective = 0;
     double objective_rtn = 0;
     /// Sum of squared errors of the last pass under H damped, halved as in the reference program; of each row too. With
@@ -49,7 +49,8 @@ struct gptq_result : gptq_report {
 
     /// The group of every column of W.
     [[nodiscard]] std::vector<std::int32_t> group_index() const {
-        const index group = weights.layout().groups_per_row == 0 ? std::max<index>(weights.cols(), 1) : weights.layout().group;
+        const index group =
+            weights.layout().groups_per_row == 0 ? std::max<index>(weights.cols(), 1) : weights.layout().group;
         std::vector<std::int32_t> groups(static_cast<std::size_t>(weights.cols()));
         for (std::size_t k = 0; k < groups.size(); ++k) {
             const std::size_t column = order.empty() ? k : static_cast<std::size_t>(order[k]);

@@ -5,8 +5,8 @@
 //
 //   reference   the order and the grids of the reference program, one pass
 //   fast        grids of the original weights, columns by falling diagonal of H, one pass
-//   best        grids of least squared error weighted by that diagonal, the same pass, refinement of codes and scales in
-//               turn; a second pass under the refined scales, refined too; of each row the better one is kept
+//   best        grids of least squared error weighted by that diagonal, the same pass, refinement of codes and scales
+//               in turn; a second pass under the refined scales, refined too; of each row the better one is kept
 //
 // H is in memory once beside what the `hessian` holds: as its factor during a pass, as itself during refinement.
 
@@ -99,7 +99,8 @@ public:
                     row[k] = w[k] - row[k];
                 }
             }
-            const auto rows = row_objectives<Scalar>({errors.data(), panel.count, n, n}, linalg::view(std::as_const(h_)));
+            const auto rows =
+                row_objectives<Scalar>({errors.data(), panel.count, n, n}, linalg::view(std::as_const(h_)));
             std::copy(rows.begin(), rows.end(), sums.begin() + panel.first);
         });
         double sum = 0;
@@ -133,9 +134,9 @@ private:
                 const auto value = static_cast<Scalar>(source.data[r * source.strides[0] + c * source.strides[1]]);
                 // As a float too, which is what quantizers take.
                 if (!(std::abs(value) <= static_cast<Scalar>(std::numeric_limits<float>::max()))) {
-                    raise(error_code::non_finite, "gptq: the weight at (" + std::to_string(r) + ", " + std::to_string(c) +
-                                                      ") is " + std::to_string(static_cast<double>(value)) +
-                                                      ": expected a finite float");
+                    raise(error_code::non_finite,
+                          "gptq: the weight at (" + std::to_string(r) + ", " + std::to_string(c) + ") is " +
+                              std::to_string(static_cast<double>(value)) + ": expected a finite float");
                 }
                 largest = std::max(largest, std::abs(static_cast<double>(value)));
                 problem_.weights[static_cast<std::size_t>(r * problem_.cols + c)] = value;
@@ -188,8 +189,8 @@ private:
         }
     }
 
-    /// Grids that are found before the pass. A single group is fitted to all columns, as the reference program does, more
-    /// groups after dead columns were cleared.
+    /// Grids that are found before the pass. A single group is fitted to all columns, as the reference program does,
+    /// more groups after dead columns were cleared.
     void fit_fixed() {
         if (!one_group()) {
             clear_dead();
@@ -236,7 +237,8 @@ private:
             cells_.fit(problem_.weights, {}, problem_.rows * n, &p);
             std::fill(solution_.parameters.begin(), solution_.parameters.end(), p);
         } else {
-            const std::span<const float> weights = is_best() ? std::span<const float>(importance_) : std::span<const float>{};
+            const std::span<const float> weights =
+                is_best() ? std::span<const float>(importance_) : std::span<const float>{};
             part(0.0, 0.1).for_each(row_panel::count_of(problem_.rows), [&](index i) {
                 const row_panel panel = row_panel::at(i, problem_.rows);
                 for (index r = panel.first; r < panel.first + panel.count; ++r) {
@@ -373,7 +375,8 @@ private:
                 *codes++ = cells_.rule.encode_median(value, p, median);
             }
         } else {
-            raise(error_code::unsupported, "gptq: the fallback around the median is one of mode reference and integers");
+            raise(error_code::unsupported,
+                  "gptq: the fallback around the median is one of mode reference and integers");
         }
     }
 
@@ -385,7 +388,7 @@ private:
     weight_codes<Cells> solution_;
     typename Cells::store_type stored_{};
     matrix h_;
-    bool holds_h_ = false; // H undamped in stored order, not its factor
+    bool holds_h_ = false;             // H undamped in stored order, not its factor
     std::vector<Scalar> diagonal_;     // of W's columns; dead ones count as 1
     std::vector<float> importance_;    // H_jj of stored columns; 0 if dead
     std::vector<index> stored_order_;  // columns of W

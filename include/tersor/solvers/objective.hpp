@@ -1,7 +1,8 @@
 #ifndef TERSOR_SOLVERS_OBJECTIVE_HPP
 #define TERSOR_SOLVERS_OBJECTIVE_HPP
 
-// What a solver minimises: tr(D H D^T) for the error D = W - Q of the weights, the squared error of the layer's outputs.
+// What a solver minimises: tr(D H D^T) for the error D = W - Q of the weights, the squared error of the layer's
+// outputs.
 //
 // For each run of columns J: t = 2 sum over columns I before J of D_I H_IJ, + D_J H_JJ, each element one chain of fused
 // multiply-adds; a row's objective is the sum of t_j d_j in double, in order of j. Only the upper triangle of H and the
@@ -32,7 +33,8 @@ template <class Scalar>
             linalg::multiply_add<Scalar>(t, errors.block(0, 0, errors.rows, first), h.block(0, first, first, count));
             std::for_each(buffer.data(), buffer.data() + errors.rows * count, [](Scalar& x) { x *= 2; });
         }
-        linalg::multiply_add<Scalar>(t, errors.block(0, first, errors.rows, count), h.block(first, first, count, count));
+        linalg::multiply_add<Scalar>(t, errors.block(0, first, errors.rows, count),
+                                     h.block(first, first, count, count));
         for (index r = 0; r < errors.rows; ++r) {
             double& sum = sums[static_cast<std::size_t>(r)];
             for (index j = 0; j < count; ++j) {
