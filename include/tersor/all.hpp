@@ -31,7 +31,9 @@
 #include "tersor/linalg/triangular.hpp"
 
 #include "tersor/solvers/awq.hpp"
+#include "tersor/solvers/awq_grid.hpp"
 #include "tersor/solvers/gptq.hpp"
+#include "tersor/solvers/gptq_reference.hpp"
 #include "tersor/solvers/hqq.hpp"
 #include "tersor/solvers/smooth_quant.hpp"
 
