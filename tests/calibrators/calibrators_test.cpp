@@ -249,6 +249,10 @@ TEST(Calibrators, MergingOtherSettingsIsAnError) {
     EXPECT_TRUE(refused(a, d));
     moving_average m(0.1f), n(0.2f);
     EXPECT_TRUE(refused(m, n));
+    mse strict, skipping({.skip_non_finite = true});
+    EXPECT_TRUE(refused(strict, skipping));
+    EXPECT_TRUE(refused(skipping, strict));
+    EXPECT_EQ(code_of_error([&] { (void)strict.channel_ranges(); }), error_code::invalid_argument);
     min_max p({.channel_axis = 0}), q({.channel_axis = 0});
     p.observe(heavy(3, 5));
     q.observe(heavy(4, 5));

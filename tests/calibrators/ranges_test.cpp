@@ -53,7 +53,7 @@ TEST(Percentile, HoldsItsShareAndHardlyMore) {
             };
             const float width = c.state().width();
             for (const clipping_range r : {c.range(), c.range<absmax<int8>>()}) {
-                EXPECT_GE(static_cast<double>(inside(r)), percent / 100.0 * 20000.0) << percent;
+                EXPECT_GE(static_cast<double>(inside(r)), std::round(percent * 200.0)) << percent;
             }
             // A bin less on either side holds fewer values than that, where the range ends inside the data.
             const clipping_range r = c.range<absmax<int8>>();
@@ -128,6 +128,19 @@ TEST(KlDivergence, ValuesFarFromZeroAreInside) {
     EXPECT_LT(seen(x, kl_divergence()).range().lo, -99.0f);
 }
 
+// Where every range would cost the same if clipped values cost nothing.
+TEST(KlDivergence, FlatDataKeepItsRange) {
+    std::vector<float> x(20000);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+        x[i] = static_cast<float>(i) * 1e-4f - 1.0f;
+    }
+    const kl_divergence flat = seen(x, kl_divergence());
+    EXPECT_GT(flat.range<absmax<int4>>().hi, 0.95f);
+    EXPECT_GT(flat.range<absmax<int8>>().hi, 0.95f);
+    EXPECT_LT(flat.range<zero_point<uint2>>().lo, -0.95f);
+    EXPECT_GT(flat.range<zero_point<uint8>>().hi, 0.95f);
+}
+
 TEST(KlDivergence, ZerosDoNotPullTheRangeIn) {
     std::vector<float> x = values(10000, true);
     const clipping_range plain = seen(x, kl_divergence()).range();
@@ -153,6 +166,11 @@ TEST(WeightRanges, ThePercentileIsExact) {
     EXPECT_EQ(percentile_range<absmax<int8>>(x, 90.0).lo, -4.0f);
     EXPECT_EQ(percentile_range(std::vector<float>{1.0f, 2.0f, 3.0f, 4.0f}, 75.0).hi, 3.0f);
     EXPECT_EQ(percentile_range(std::vector<float>{1.0f, 2.0f, 3.0f, 4.0f}, 75.0).lo, 0.0f);
+    std::vector<float> thousand(1000);
+    for (std::size_t i = 0; i < thousand.size(); ++i) {
+        thousand[i] = static_cast<float>(i + 1);
+    }
+    EXPECT_EQ(percentile_range(thousand, 99.9).hi, 999.0f); // 100 - 99.9 is less than a tenth in binary
     EXPECT_EQ(percentile_range({}, 99.0).hi, 0.0f);
     EXPECT_THROW((void)percentile_range(x, 0.0), error);
     EXPECT_THROW((void)percentile_range(std::vector<float>{NAN}, 99.0), error);

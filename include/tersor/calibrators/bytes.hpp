@@ -90,6 +90,7 @@ public:
             require(shift < 63, "count");
             count |= (byte & 0x7Fu) << shift;
             if ((byte & 0x80u) == 0) {
+                require(count < std::uint64_t{1} << 56, "count"); // so that sums of counts stay in range
                 return static_cast<std::int64_t>(count);
             }
         }

@@ -109,6 +109,10 @@ public:
             raise(error_code::invalid_argument, std::string(Derived::name) + " calibrators with different channel axes "
                                                                              "cannot be merged");
         }
+        if (other.options_.skip_non_finite != options_.skip_non_finite) {
+            raise(error_code::invalid_argument, std::string(Derived::name) + " calibrators of which one leaves out values "
+                                                                             "that are not finite cannot be merged");
+        }
         if (other.states_.empty()) {
             return;
         }
@@ -167,9 +171,10 @@ public:
         return q.from_range(found.lo, found.hi);
     }
 
-    /// The ranges of all channels.
+    /// The ranges of all channels. Errors: as channel_range; `invalid_argument` before the first batch.
     template <range_quantizer Q = detail::usual_quantizer>
     [[nodiscard]] std::vector<clipping_range> channel_ranges(const Q& q = {}) const {
+        static_cast<void>(at(0));
         std::vector<clipping_range> ranges(states_.size());
         options_.execution.for_each(
             channels(), [&](index c) { ranges[static_cast<std::size_t>(c)] = channel_range(c, q); });

@@ -85,8 +85,9 @@ public:
         for (float* const value : {&loaded.min_, &loaded.max_, &loaded.first_min_, &loaded.first_max_}) {
             *value = in.get_finite();
         }
-        in.require(loaded.count_ >= 0 && loaded.batches_ >= 0 && loaded.batches_ <= loaded.count_ &&
-                       (loaded.batches_ > 0) == (loaded.count_ > 0) && loaded.first_min_ <= loaded.first_max_,
+        in.require(loaded.count_ >= 0 && loaded.count_ < std::int64_t{1} << 56 && loaded.batches_ >= 0 &&
+                       loaded.batches_ <= loaded.count_ && (loaded.batches_ > 0) == (loaded.count_ > 0) &&
+                       loaded.first_min_ <= loaded.first_max_ && loaded.min_ <= loaded.max_,
                    "moving averages");
         return loaded;
     }

@@ -61,10 +61,15 @@ namespace detail {
     return edge < static_cast<double>(largest) ? static_cast<float>(edge) : largest;
 }
 
+/// floor(n (100 - p) / 100); a product that is a whole number but for the rounding of p in binary counts as one.
+[[nodiscard]] inline std::int64_t values_outside(double percent, std::int64_t count) noexcept {
+    const double share = (100.0 - percent) / 100.0;
+    return static_cast<std::int64_t>(std::floor(share * static_cast<double>(count) * (1.0 + 1e-12)));
+}
+
 /// The range of a percentile; see the head of this file.
 [[nodiscard]] inline clipping_range percentile_range_of(const histogram& h, double percent, bool symmetric) noexcept {
-    const double share = (100.0 - percent) / 100.0;
-    const auto outside = static_cast<std::int64_t>(std::floor(share * static_cast<double>(h.count())));
+    const std::int64_t outside = values_outside(percent, h.count());
     if (symmetric) {
         const float a = magnitude_end(h, outside);
         return {-a, a};

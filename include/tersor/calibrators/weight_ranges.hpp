@@ -55,8 +55,8 @@ template <range_quantizer Q = detail::usual_quantizer>
     if (values.empty()) {
         return {0.0f, 0.0f};
     }
-    const double share = (100.0 - percent) / 100.0;
-    const auto outside = static_cast<std::size_t>(std::floor(share * static_cast<double>(values.size())));
+    const auto outside =
+        static_cast<std::size_t>(detail::values_outside(percent, static_cast<std::int64_t>(values.size())));
     const auto [least, most] = std::minmax_element(values.begin(), values.end());
     const bool has_both = *least < 0.0f && *most > 0.0f;
     std::vector<float> copy(values.begin(), values.end());
