@@ -4,6 +4,7 @@
 // The commands of the program, each with what its command line says. They throw usage_error (exit status 2) or
 // tersor::error (1).
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,25 @@ struct quantize_arguments {
     std::string to;
     std::string layout; ///< empty: what fits the formats
     std::string mode = "best";
-    std::string importance;        ///< a file; empty: none
+    std::string importance; ///< a file; empty: none
+    std::string solver = "rtn";
+    std::string inputs;                    ///< a file of layer inputs; empty: none
+    std::string calibration;               ///< a file of tokens; empty: none
+    std::string missing_inputs = "error";  ///< or rtn
+    double damp = 0.0;
+    bool has_damp = false;
+    std::int64_t block = 0;
+    bool has_block = false;
+    double alpha = -1.0; ///< below 0: searched for, or the paper's
+    bool act_order = false;
+    bool static_groups = false;
+    bool mse = false;
+    double target_bits = 0.0; ///< per quantized weight
+    bool has_target_bits = false;
+    std::string target_size;  ///< of the output, "12MB"; empty: none
+    std::string choices;      ///< SPEC,SPEC,...; empty: the usual ones
+    std::string plan;         ///< a file to read; empty: none
+    std::string plan_out;     ///< a file to write; empty: none
     std::vector<std::string> set;  ///< REGEX=SPEC
     std::vector<std::string> skip; ///< REGEX
     bool all = false;
@@ -57,6 +76,23 @@ struct compare_arguments {
     int threads = 0;
 };
 void compare(const compare_arguments& arguments);
+
+/// `tersor calibrate DATA.safetensors --method M [--json FILE]`
+struct calibrate_arguments {
+    std::string data;
+    std::string method;
+    double momentum = 0.01;
+    double percentile = 99.9;
+    std::int64_t bins = 0; ///< 0: as the library
+    int bits = 8;
+    bool is_signed = true;
+    bool is_symmetric = true;
+    bool skip_non_finite = false;
+    bool quiet = false;
+    int threads = 0;
+    std::string json;
+};
+void calibrate(const calibrate_arguments& arguments);
 
 } // namespace cli
 

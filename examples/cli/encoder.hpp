@@ -20,8 +20,10 @@
 
 namespace cli {
 
+struct solve_task;
+
 /// Whose files are written.
-enum class layout : std::uint8_t { plain, bitsandbytes, compressed_tensors, gguf };
+enum class layout : std::uint8_t { plain, bitsandbytes, gptq, gptq_v2, awq, compressed_tensors, gguf };
 
 [[nodiscard]] std::string_view to_string(layout kind) noexcept;
 
@@ -33,9 +35,21 @@ struct target {
     cli::spec spec;
     cli::layout layout = layout::plain;
     bool is_reference = false; ///< --mode reference
+    bool is_solved = false;    ///< by GPTQ: encode will have a task
+    bool is_searched = false;  ///< by HQQ
+    bool reorders = false;     ///< GPTQ with --act-order, groups in another order than the columns
 
     [[nodiscard]] std::int64_t rows() const noexcept { return shape.empty() ? 1 : shape.front(); }
     [[nodiscard]] std::int64_t cols() const noexcept { return shape.empty() ? 1 : shape.back(); }
+};
+
+/// What is encoded, how, and where it goes.
+struct encoding {
+    std::span<const float> values;
+    std::span<float> decoded; ///< what a reader will get from the file
+    const tersor::execution& threads;
+    tersor::safetensors_model_writer* out = nullptr; ///< null: only `decoded` is wanted
+    solve_task* task = nullptr;                      ///< null: every value to its nearest code
 };
 
 /// Quantizes one tensor and writes it.
@@ -46,9 +60,8 @@ public:
     /// The tensors of the file that hold it.
     [[nodiscard]] virtual std::vector<tersor::safetensors_declaration> declare() const = 0;
 
-    /// Quantizes the values, appends them to `out`, and gives in `decoded` what a reader will get from the file.
-    virtual void encode(std::span<const float> values, const tersor::execution& threads,
-                        tersor::safetensors_model_writer& out, std::span<float> decoded) = 0;
+    /// Quantizes the values, appends them to the output, and gives back what they became.
+    virtual void encode(const encoding& work) = 0;
 
     /// How compressed-tensors calls it; nothing for the other layouts.
     [[nodiscard]] virtual std::optional<tersor::compressed_tensors::scheme> scheme() const { return {}; }
@@ -70,6 +83,9 @@ public:
 
 /// Throws usage_error: the layout cannot hold it, and what can.
 [[noreturn]] void refuse_combination(const target& what, const std::string& possible);
+
+/// Throws usage_error if columns are reordered, for layouts without an index of their groups.
+void refuse_reordering(const target& what);
 
 } // namespace cli
 

@@ -21,16 +21,18 @@ public:
         return tersor::bitsandbytes::declare<tersor::llm_int8>(what_.name, what_.shape);
     }
 
-    void encode(std::span<const float> values, const tersor::execution& threads, tersor::safetensors_model_writer& out,
-                std::span<float> decoded) override {
+    void encode(const encoding& work) override {
+        using quantizer = tersor::absmax<tersor::int8>;
         const auto cols = static_cast<std::size_t>(what_.cols());
-        const std::vector<float> clipped = clip(values, cols, what_.spec.range, threads);
-        const Eigen::Map<const row_major> matrix(clipped.empty() ? values.data() : clipped.data(), what_.rows(),
+        const std::vector<float> clipped = clip<quantizer>(work.values, cols, what_.spec.range, work.threads);
+        const Eigen::Map<const row_major> matrix(clipped.empty() ? work.values.data() : clipped.data(), what_.rows(),
                                                  what_.cols());
-        const auto weight = tersor::quantize<tersor::llm_int8>(matrix, options_of(what_.spec.range, threads));
-        Eigen::Map<row_major> values_again(decoded.data(), what_.rows(), what_.cols());
-        tersor::dequantize_into(weight, values_again, threads);
-        tersor::bitsandbytes::append(out, what_.name, weight);
+        const auto weight = tersor::quantize<tersor::llm_int8>(matrix, options_of(what_.spec.range, work.threads));
+        Eigen::Map<row_major> values_again(work.decoded.data(), what_.rows(), what_.cols());
+        tersor::dequantize_into(weight, values_again, work.threads);
+        if (work.out != nullptr) {
+            tersor::bitsandbytes::append(*work.out, what_.name, weight);
+        }
     }
 
 private:
@@ -41,10 +43,14 @@ private:
 
 std::unique_ptr<encoder> make_absmax_encoder(const target& what) {
     if (what.layout == layout::bitsandbytes) {
+        if (what.is_solved) {
+            refuse_combination(what, "its int8 rows are those of LLM.int8, rounded; compressed-tensors, gptq and "
+                                     "gptq-v2 hold what --solver gptq finds");
+        }
         if (what.spec.format->bits == 8 && what.spec.group == tersor::whole_row) {
             return std::make_unique<llm_int8_encoder>(what);
         }
-        refuse_combination(what, "bitsandbytes has int8/row only; compressed-tensors can");
+        refuse_combination(what, "bitsandbytes has int8/row only; compressed-tensors, gptq and gptq-v2 can");
     }
     switch (what.spec.format->bits) {
     case 2:

@@ -2,9 +2,13 @@
 
 #include "encoder.hpp"
 #include "runs.hpp"
+#include "solve.hpp"
+#include "text.hpp"
+#include "usage.hpp"
 
 #include "tersor/io/bitsandbytes.hpp"
 #include "tersor/quantizers/blockwise.hpp"
+#include "tersor/quantizers/double_quant.hpp"
 
 namespace cli {
 
@@ -27,14 +31,21 @@ public:
     flat_blocks(std::span<const float> values, std::size_t block, const calibrator& range,
                 const tersor::execution& threads)
         : block_(block), whole_(values.size() / block * block) {
-        const std::vector<float> clipped = clip(values, block, range, threads);
-        const std::span<const float> x = clipped.empty() ? values : std::span<const float>(clipped);
-        auto coded = quantize_runs<quantizer>(x.first(whole_), block, range, threads);
+        auto coded = quantize_runs<quantizer>(values.first(whole_), block, range, threads);
         codes = std::move(coded.codes);
         scales = std::move(coded.parameters);
-        if (whole_ < x.size()) {
-            add_tail(x.subspan(whole_), range);
+        if (whole_ < values.size()) {
+            const std::span<const float> tail = values.subspan(whole_);
+            const std::vector<float> clipped = clip<quantizer>(tail, tail.size(), range, threads);
+            add_tail(clipped.empty() ? tail : std::span<const float>(clipped), range);
         }
+    }
+
+    // Whole blocks that are known already, codes a byte each.
+    flat_blocks(std::span<const std::uint8_t> chosen, std::vector<parameters> known, std::size_t block)
+        : codes(tersor::packed_bytes(chosen.size(), Format::bits)), scales(std::move(known)), block_(block),
+          whole_(chosen.size()) {
+        tersor::codec<quantizer>::pack({}, chosen.data(), chosen.size(), codes.data());
     }
 
     void decode(std::span<const parameters> stored, std::span<float> values, const tersor::execution& threads) const {
@@ -87,27 +98,37 @@ public:
     using nested_scales = tersor::nested_scale_array<parameters, 256, tersor::dynamic8>;
 
     explicit codebook_encoder(const target& what) : what_(what) {
+        if (what.is_solved && what.cols() % what.spec.group != 0) {
+            throw usage_error("--solver gptq works on rows, and those of '" + what.name + "' " +
+                              shape_text(what.shape) + " are no whole blocks of " + std::to_string(what.spec.group) +
+                              "; --skip it, or use a group that divides them");
+        }
         options_.original =
             what.original == tersor::safetensors_dtype::f64 ? tersor::safetensors_dtype::f32 : what.original;
     }
 
     // The text of the offset has the length that the peer gives it only if it is known before.
-    bool wants_values() const noexcept override { return what_.spec.double_quant && what_.is_reference; }
+    bool wants_values() const noexcept override {
+        return what_.spec.double_quant && what_.is_reference && !what_.is_solved;
+    }
 
     void prepare(std::span<const float> values, const tersor::execution& threads) override {
         const flat_blocks<Format> coded(values, block(), what_.spec.range, threads);
         options_.offset = nest(coded.scales).offset();
     }
 
-    void encode(std::span<const float> values, const tersor::execution& threads, tersor::safetensors_model_writer& out,
-                std::span<float> decoded) override {
+    void encode(const encoding& work) override {
+        if (work.task != nullptr) {
+            return what_.spec.double_quant ? encode_solved<tersor::double_quant<tersor::per_channel<absmax<Format>>>>(work)
+                                           : encode_solved<tersor::per_channel<absmax<Format>>>(work);
+        }
         if constexpr (std::is_same_v<Format, tersor::dynamic8>) {
             if (what_.is_reference) {
-                return encode_as_peer(values, threads, out, decoded);
+                return encode_as_peer(work);
             }
         }
-        flat_blocks<Format> coded(values, block(), what_.spec.range, threads);
-        store(coded, std::move(coded.scales), threads, out, decoded);
+        flat_blocks<Format> coded(work.values, block(), what_.spec.range, work.threads);
+        store(coded, std::move(coded.scales), work);
     }
 
 protected:
@@ -122,39 +143,68 @@ protected:
 private:
     std::size_t block() const noexcept { return static_cast<std::size_t>(what_.spec.group); }
 
-    void encode_as_peer(std::span<const float> values, const tersor::execution& threads,
-                        tersor::safetensors_model_writer& out, std::span<float> decoded) const {
-        flat_blocks<tersor::bitsandbytes_cpu<Format>> coded(values, block(), what_.spec.range, threads);
+    void encode_as_peer(const encoding& work) const {
+        flat_blocks<tersor::bitsandbytes_cpu<Format>> coded(work.values, block(), what_.spec.range, work.threads);
         std::vector<parameters> scales;
         for (const auto& p : coded.scales) {
             scales.push_back({p.scale});
         }
-        store(coded, std::move(scales), threads, out, decoded);
+        store(coded, std::move(scales), work);
+    }
+
+    // Rows are whole blocks, so that blocks of rows are those of the flat tensor.
+    template <class Quantizer>
+    void encode_solved(const encoding& work) const {
+        const tersor::index length = what_.spec.group;
+        std::optional<nested_scales> nested;
+        const auto keep_scales = [&](auto& solver) {
+            if constexpr (requires { typename Quantizer::parameter_array; }) {
+                nested = std::move(solver.stored());
+            }
+        };
+        auto solved = solve_rows<Quantizer>(work.values, what_.rows(), what_.cols(), length, *work.task, keep_scales);
+        std::vector<parameters> scales;
+        for (const auto& p : solved.parameters) {
+            scales.push_back({p.scale});
+        }
+        flat_blocks<Format> coded(solved.codes, scales, block());
+        decode(coded, scales, work);
+        if (work.out == nullptr) {
+            return;
+        }
+        if (nested) {
+            write(std::move(coded.codes), std::move(*nested), *work.out);
+        } else {
+            write(std::move(coded.codes), std::move(scales), *work.out);
+        }
     }
 
     template <class Blocks>
-    void store(Blocks& coded, std::vector<parameters> scales, const tersor::execution& threads,
-               tersor::safetensors_model_writer& out, std::span<float> decoded) const {
+    void store(Blocks& coded, std::vector<parameters> scales, const encoding& work) const {
         if (!what_.spec.double_quant) {
-            decode(coded, scales, decoded, threads);
-            return write(std::move(coded.codes), std::move(scales), out);
+            decode(coded, scales, work);
+            if (work.out != nullptr) {
+                write(std::move(coded.codes), std::move(scales), *work.out);
+            }
+            return;
         }
         nested_scales nested = nest(scales);
         for (std::size_t i = 0; i < scales.size(); ++i) {
             scales[i] = nested[i];
         }
-        decode(coded, scales, decoded, threads);
-        write(std::move(coded.codes), std::move(nested), out);
+        decode(coded, scales, work);
+        if (work.out != nullptr) {
+            write(std::move(coded.codes), std::move(nested), *work.out);
+        }
     }
 
     template <class Blocks>
-    static void decode(const Blocks& coded, std::span<const parameters> scales, std::span<float> decoded,
-                       const tersor::execution& threads) {
+    static void decode(const Blocks& coded, std::span<const parameters> scales, const encoding& work) {
         std::vector<typename Blocks::parameters> stored;
         for (const parameters& p : scales) {
             stored.push_back({p.scale});
         }
-        coded.decode(stored, decoded, threads);
+        coded.decode(stored, work.decoded, work.threads);
     }
 
     nested_scales nest(std::span<const parameters> scales) const {
@@ -234,6 +284,7 @@ std::unique_ptr<encoder> make_codebook_encoder(const target& what) {
     if (what.layout != layout::bitsandbytes) {
         refuse_combination(what, "bitsandbytes can");
     }
+    refuse_reordering(what);
     return what.spec.format->bits == 8       ? with_block<tersor::dynamic8>(what)
            : what.spec.format->name == "nf4" ? with_block<tersor::nf4>(what)
                                              : with_block<tersor::fp4>(what);

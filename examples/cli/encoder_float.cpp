@@ -2,12 +2,16 @@
 
 #include "encoder_grouped.hpp"
 
+#include "tersor/formats/fp4_e2m1.hpp"
 #include "tersor/formats/fp8.hpp"
 #include "tersor/io/compressed_tensors.hpp"
 #include "tersor/quantizers/absmax.hpp"
 #include "tersor/quantizers/mx.hpp"
+#include "tersor/solvers/gptq.hpp"
 
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 namespace cli {
 
@@ -21,6 +25,7 @@ class block_encoder final : public encoder {
 public:
     explicit block_encoder(const target& what) : what_(what) {
         require_compressed_tensors(what);
+        refuse_reordering(what);
         static_cast<void>(grouped_scheme(what, {})); // whole groups
     }
 
@@ -30,19 +35,34 @@ public:
 
     std::optional<ct::scheme> scheme() const override { return ct::scheme_of<Quantizer>(); }
 
-    void encode(std::span<const float> values, const tersor::execution& threads, tersor::safetensors_model_writer& out,
-                std::span<float> decoded) override {
-        const std::vector<float> clipped =
-            clip(values, static_cast<std::size_t>(what_.spec.group), what_.spec.range, threads);
-        const Eigen::Map<const row_major> matrix(clipped.empty() ? values.data() : clipped.data(), what_.rows(),
+    void encode(const encoding& work) override {
+        const std::vector<float> clipped = clip<grid>(
+            work.values, static_cast<std::size_t>(what_.spec.group), what_.spec.range, work.threads);
+        const Eigen::Map<const row_major> matrix(clipped.empty() ? work.values.data() : clipped.data(), what_.rows(),
                                                  what_.cols());
-        const auto weight = tersor::quantize<Quantizer>(matrix, options_of(what_.spec.range, threads));
-        Eigen::Map<row_major> values_again(decoded.data(), what_.rows(), what_.cols());
-        tersor::dequantize_into(weight, values_again, threads);
-        ct::append(out, what_.name, weight);
+        const auto weight = quantize(matrix, work);
+        Eigen::Map<row_major> values_again(work.decoded.data(), what_.rows(), what_.cols());
+        tersor::dequantize_into(weight, values_again, work.threads);
+        if (work.out != nullptr) {
+            ct::append(*work.out, what_.name, weight);
+        }
     }
 
 private:
+    // what a percentile or the entropy of a block means: that of its numbers without the rounding of scales
+    using grid = std::conditional_t<Quantizer::format::bits == 8, tersor::absmax<tersor::fp8_e4m3>,
+                                    tersor::absmax<tersor::fp4_e2m1>>;
+
+    tersor::quantized_tensor<Quantizer> quantize(const Eigen::Map<const row_major>& matrix,
+                                                 const encoding& work) const {
+        if (work.task == nullptr) {
+            return tersor::quantize<Quantizer>(matrix, options_of(what_.spec.range, work.threads));
+        }
+        auto solved = tersor::gptq<Quantizer>(matrix, *work.task->inputs, work.task->options);
+        work.task->report = static_cast<const tersor::gptq_report&>(solved);
+        return std::move(solved.weights);
+    }
+
     target what_;
 };
 

@@ -1,7 +1,10 @@
 #include "encoder_grouped.hpp"
 
+#include "affine_target.hpp"
 #include "text.hpp"
 #include "usage.hpp"
+
+#include "tersor/io/transcode.hpp"
 
 #include <algorithm>
 
@@ -58,6 +61,36 @@ void require_compressed_tensors(const target& what) {
     }
 }
 
+void require_integer_layout(const target& what) {
+    if (what.layout == layout::compressed_tensors) {
+        return;
+    }
+    if (!is_affine_layout(what.layout)) {
+        refuse_combination(what, "compressed-tensors, gptq and gptq-v2 can");
+    }
+    if (what.spec.group == tersor::whole_tensor) {
+        refuse_combination(what, "it has groups of a row or shorter; compressed-tensors can");
+    }
+    if (what.layout == layout::awq && what.reorders) {
+        refuse_reordering(what);
+    }
+    const std::string reason = tersor::reason_against(affine_target_of(what.layout), affine_shape_of(what));
+    if (!reason.empty()) {
+        const bool gptq_can = what.layout == layout::awq &&
+                              tersor::reason_against({tersor::affine_layout::gptq}, affine_shape_of(what)).empty();
+        refuse_combination(what, reason + (gptq_can ? "; gptq, gptq-v2 and compressed-tensors can"
+                                                    : "; compressed-tensors can"));
+    }
+}
+
+tersor::index solved_group(const target& what) {
+    if (what.spec.group == tersor::whole_tensor) {
+        throw usage_error("--solver works on groups of a row or shorter, not on '" + what.spec.text() + "' of '" +
+                          what.name + "'; use " + std::string(what.spec.format->name) + "/row");
+    }
+    return what.spec.group == tersor::whole_row ? what.cols() : what.spec.group;
+}
+
 ct::scheme grouped_scheme(const target& what, ct::scheme s) {
     if (what.spec.group == tersor::whole_tensor) {
         s.strategy = ct::strategy::tensor;
@@ -65,13 +98,14 @@ ct::scheme grouped_scheme(const target& what, ct::scheme s) {
         if (what.cols() % what.spec.group != 0) {
             throw usage_error("tensor '" + what.name + "' " + shape_text(what.shape) + " has no whole groups of " +
                               std::to_string(what.spec.group) +
-                              " values in a row, which compressed-tensors needs; "
-                              "possible: " +
+                              " values in a row, which " + std::string(to_string(what.layout)) +
+                              " needs; possible: " +
                               possible_groups(what.cols()));
         }
         s.strategy = ct::strategy::group;
         s.group = what.spec.group;
         s.format = s.is_float ? ct::format::naive_quantized : ct::format::pack_quantized;
+        s.act_order = what.reorders;
     }
     return s;
 }
@@ -79,6 +113,12 @@ ct::scheme grouped_scheme(const target& what, ct::scheme s) {
 std::vector<tersor::safetensors_declaration> declare_grouped(const target& what, const ct::scheme& s,
                                                              tersor::safetensors_dtype codes) {
     using type = tersor::safetensors_dtype;
+    if (is_affine_layout(what.layout)) {
+        return tersor::declare(affine_target_of(what.layout), what.name, affine_shape_of(what));
+    }
+    if (what.reorders) {
+        return ct::declare(what.name, affine_shape_of(what), {type::f32, !s.symmetric, true});
+    }
     const std::int64_t groups = groups_per_row(what, s);
     const bool is_packed = s.format == ct::format::pack_quantized;
     const auto scales = s.strategy == ct::strategy::tensor ? std::vector<std::int64_t>{1}
@@ -115,6 +155,36 @@ void append_grouped(const target& what, const ct::scheme& s, bool is_signed, con
         out.append(what.name + "_zero_point",
                    std::vector<std::int8_t>{static_cast<std::int8_t>(static_cast<int>(weight.zeros.front()) - middle)});
     }
+}
+
+void append_affine(const target& what, const ct::scheme& s, tersor::affine_weight weight, const encoding& work) {
+    if (is_affine_layout(what.layout)) {
+        const tersor::affine_target to = affine_target_of(what.layout);
+        for (float& scale : weight.scales) {
+            tersor::detail::require_scale(scale, to.scales);
+            scale = tersor::detail::rounded_scale(scale, to.scales);
+        }
+        tersor::dequantize_into(weight, work.decoded, work.threads);
+        if (work.out != nullptr) {
+            tersor::append(to, *work.out, what.name, weight, affine_shape_of(what));
+        }
+        return;
+    }
+    tersor::dequantize_into(weight, work.decoded, work.threads);
+    if (work.out == nullptr) {
+        return;
+    }
+    if (s.format == ct::format::pack_quantized) {
+        return ct::append(*work.out, what.name, weight,
+                          {tersor::safetensors_dtype::f32, !s.symmetric, what.reorders});
+    }
+    // signed codes of a byte
+    const auto middle = static_cast<std::uint8_t>(1 << (weight.bits - 1));
+    for (std::uint8_t& code : weight.codes) {
+        code = static_cast<std::uint8_t>(code - middle);
+    }
+    work.out->append(what.name, weight.codes);
+    work.out->append(what.name + "_scale", weight.scales);
 }
 
 } // namespace cli

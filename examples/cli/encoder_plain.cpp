@@ -25,25 +25,28 @@ public:
         return {{what_.name, name == "f32" ? type::f32 : name == "f16" ? type::f16 : type::bf16, what_.shape}};
     }
 
-    void encode(std::span<const float> values, const tersor::execution&, tersor::safetensors_model_writer& out,
-                std::span<float> decoded) override {
+    void encode(const encoding& work) override {
         if (what_.spec.format->name == "f32") {
-            std::ranges::copy(values, decoded.begin());
-            out.append(what_.name, values);
+            std::ranges::copy(work.values, work.decoded.begin());
+            if (work.out != nullptr) {
+                work.out->append(what_.name, work.values);
+            }
         } else if (what_.spec.format->name == "f16") {
-            cast<tersor::fp16>(values, out, decoded);
+            cast<tersor::fp16>(work);
         } else {
-            cast<tersor::bf16>(values, out, decoded);
+            cast<tersor::bf16>(work);
         }
     }
 
 private:
     template <class Half>
-    void cast(std::span<const float> values, tersor::safetensors_model_writer& out, std::span<float> decoded) const {
-        std::vector<std::uint16_t> codes(values.size());
-        tersor::encode<Half>(values, codes);
-        tersor::decode<Half>(codes, decoded);
-        out.append(what_.name, codes);
+    void cast(const encoding& work) const {
+        std::vector<std::uint16_t> codes(work.values.size());
+        tersor::encode<Half>(work.values, codes);
+        tersor::decode<Half>(codes, work.decoded);
+        if (work.out != nullptr) {
+            work.out->append(what_.name, codes);
+        }
     }
 
     target what_;
@@ -52,13 +55,22 @@ private:
 } // namespace
 
 std::string_view to_string(layout kind) noexcept {
-    constexpr std::array<std::string_view, 4> names{"plain", "bitsandbytes", "compressed-tensors", "gguf"};
+    constexpr std::array<std::string_view, 7> names{"plain", "bitsandbytes",       "gptq", "gptq-v2",
+                                                    "awq",   "compressed-tensors", "gguf"};
     return names[static_cast<std::size_t>(kind)];
 }
 
 void refuse_combination(const target& what, const std::string& possible) {
     throw usage_error("the layout " + std::string(to_string(what.layout)) + " cannot hold '" + what.name + "' as " +
                       what.spec.text() + ": " + possible);
+}
+
+void refuse_reordering(const target& what) {
+    if (what.reorders) {
+        refuse_combination(what, "with --act-order its groups are no runs of columns, and only gptq, gptq-v2 and the "
+                                 "integers of compressed-tensors have an index of them; with --static-groups they "
+                                 "stay in order");
+    }
 }
 
 std::unique_ptr<encoder> make_plain_encoder(const target& what) {

@@ -4,12 +4,14 @@
 #include "commands.hpp"
 #include "model.hpp"
 #include "report.hpp"
+#include "selection.hpp"
 #include "values.hpp"
 
 namespace cli {
 
 /// `tersor quantize` into a GGUF file; with --dry-run only the plan.
-[[nodiscard]] report quantize_to_gguf(const model& from, const quantize_arguments& arguments, const threads& workers);
+[[nodiscard]] report quantize_to_gguf(const model& from, const quantize_arguments& arguments,
+                                      const precision_map& precisions, const threads& workers);
 
 } // namespace cli
 

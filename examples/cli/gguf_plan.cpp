@@ -1,7 +1,8 @@
 #include "gguf_plan.hpp"
 
 #include "gguf_model.hpp"
-#include "selection.hpp"
+#include "gguf_solver.hpp"
+#include "solver.hpp"
 #include "text.hpp"
 #include "usage.hpp"
 
@@ -121,6 +122,21 @@ void check_importance(const planned_gguf_tensor& t, bool is_reference) {
     }
 }
 
+void check_solver(const planned_gguf_tensor& t, const solver_choice& solver, const quantize_arguments& arguments) {
+    const std::string what = "'" + t.source->name + "' as " + std::string(tersor::to_string(t.type));
+    if (solver.hqq) {
+        throw usage_error("--solver hqq finds scales and zero points: uint2 to uint8, not " + what);
+    }
+    if (solver.gptq && find_gguf_solver(t.type) == nullptr) {
+        throw usage_error("--solver gptq chooses codes one by one, and " + what +
+                          " has none: iq1, iq2 and iq3 code several values at once; give such types an --importance");
+    }
+    if (solver.gptq && reorders(arguments, 32, 64)) {
+        throw usage_error("the layout gguf has no index of groups that --act-order would make of columns; with "
+                          "--static-groups they stay in order");
+    }
+}
+
 } // namespace
 
 bool planned_gguf_tensor::is_copy() const noexcept {
@@ -164,8 +180,11 @@ report gguf_plan::report() const {
     return result;
 }
 
-gguf_plan make_gguf_plan(const model& from, const tersor::imatrix* importance, const quantize_arguments& arguments) {
-    selection rules(arguments);
+gguf_plan make_gguf_plan(const model& from, const tersor::imatrix* importance, const quantize_arguments& arguments,
+                         const layer_inputs* inputs, const precision_map& precisions) {
+    selection rules(arguments, precisions);
+    const solver_choice solver = parse_solver(arguments);
+    std::vector<solved_name> solved;
     const gguf_model target(from);
     const tersor::recipe_model facts = target.recipe_model(importance != nullptr);
     gguf_plan result;
@@ -185,6 +204,7 @@ gguf_plan make_gguf_plan(const model& from, const tersor::imatrix* importance, c
         planned.shape = w.shape;
         planned.heads = target.heads_of(w);
         const std::string known_name = target.known_name(w);
+        planned.known_name = known_name;
         if (const auto chosen = rules.choose(w.name, known_name == w.name ? "" : known_name, w.shape, w.dtype)) {
             planned.is_chosen = true;
             planned.type = type_of(*chosen, known_name, w, facts);
@@ -192,6 +212,11 @@ gguf_plan make_gguf_plan(const model& from, const tersor::imatrix* importance, c
                 planned.importance = find_importance(importance, w, known_name);
                 without_importance += planned.importance.empty() ? 1 : 0;
                 check_importance(planned, arguments.mode == "reference");
+                check_solver(planned, solver, arguments);
+                planned.has_inputs = inputs != nullptr && inputs->has(w.name);
+                if (planned.has_inputs || solver.wants_inputs()) {
+                    solved.push_back({w.name, w.shape.back()});
+                }
             }
         } else {
             planned.type = kept_type(w);
@@ -199,6 +224,9 @@ gguf_plan make_gguf_plan(const model& from, const tersor::imatrix* importance, c
         result.tensors.push_back(std::move(planned));
     }
     rules.check_patterns();
+    if (inputs != nullptr) {
+        static_cast<void>(check_inputs(*inputs, solved, arguments));
+    }
     if (importance != nullptr && without_importance != 0) {
         result.notes.push_back("without importance in " + arguments.importance + ": " +
                                count_text(without_importance, "quantized tensor"));
@@ -210,7 +238,7 @@ gguf_plan make_gguf_plan(const model& from, const tersor::imatrix* importance, c
         planned.values = std::move(factors);
     }
     std::ranges::stable_sort(result.tensors, {}, rank_of);
-    result.metadata = target.metadata(file_type_of(parse_spec(arguments.to)), importance, arguments.importance);
+    result.metadata = target.metadata(file_type_of(parse_spec(arguments.to.empty() ? "f16" : arguments.to)), importance, arguments.importance);
     return result;
 }
 

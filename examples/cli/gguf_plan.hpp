@@ -5,8 +5,10 @@
 
 #include "commands.hpp"
 #include "gguf_codec.hpp"
+#include "layer_inputs.hpp"
 #include "model.hpp"
 #include "report.hpp"
+#include "selection.hpp"
 
 #include "tersor/io/gguf_layout.hpp"
 #include "tersor/io/gguf_metadata.hpp"
@@ -30,6 +32,8 @@ struct planned_gguf_tensor {
     std::int64_t heads = 0;            ///< not 0: rows of so many heads become interleaved
     std::span<const float> importance; ///< empty: none
     std::vector<float> values;
+    std::string known_name;  ///< as llama.cpp calls it, also where the file does not
+    bool has_inputs = false; ///< recorded ones, which a solver uses
 
     /// Whether its bytes can be taken as they are.
     [[nodiscard]] bool is_copy() const noexcept;
@@ -48,9 +52,10 @@ struct gguf_plan {
 };
 
 /// Throws usage_error for rules and combinations that this model does not allow. The plan borrows from the model and
-/// the importance, which may be null.
+/// the importance, which may be null, as may the inputs; `precisions` holds the SPECs that stand in for --to.
 [[nodiscard]] gguf_plan make_gguf_plan(const model& from, const tersor::imatrix* importance,
-                                       const quantize_arguments& arguments);
+                                       const quantize_arguments& arguments, const layer_inputs* inputs,
+                                       const precision_map& precisions);
 
 } // namespace cli
 

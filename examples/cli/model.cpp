@@ -25,6 +25,10 @@ std::string_view to_string(tersor::weight_layout kind) {
         return "bitsandbytes";
     case tersor::weight_layout::compressed_tensors:
         return "compressed-tensors";
+    case tersor::weight_layout::gptq:
+        return "gptq";
+    case tersor::weight_layout::awq:
+        return "awq";
     default:
         return "plain";
     }

@@ -1,10 +1,11 @@
 #include "plan.hpp"
 
-#include "selection.hpp"
+#include "affine_target.hpp"
 #include "usage.hpp"
 
 #include "tersor/io/bitsandbytes_config.hpp"
 #include "tersor/io/compressed_tensors_config.hpp"
+#include "tersor/io/transcode_config.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -20,14 +21,14 @@ std::optional<layout> parse_layout(const std::string& name) {
     if (name.empty()) {
         return {};
     }
-    for (const layout kind : {layout::bitsandbytes, layout::compressed_tensors, layout::gguf}) {
+    for (const layout kind : {layout::bitsandbytes, layout::gptq, layout::gptq_v2, layout::awq,
+                              layout::compressed_tensors, layout::gguf}) {
         if (name == to_string(kind)) {
             return kind;
         }
     }
-    const bool is_later = name == "gptq" || name == "gptq-v2" || name == "awq";
-    throw usage_error((is_later ? "the layout '" + name + "' is not available yet" : "unknown layout '" + name + "'") +
-                      "; available: bitsandbytes, compressed-tensors, gguf");
+    throw usage_error("unknown layout '" + name +
+                      "'; available: bitsandbytes, gptq, gptq-v2, awq, compressed-tensors, gguf");
 }
 
 layout layout_for(const spec& s, std::optional<layout> wanted) {
@@ -74,6 +75,29 @@ bool is_kept_layer(const planned_tensor& t) {
     const std::string& name = t.source->name;
     return t.source->shape.size() == 2 && name.ends_with(".weight") && name.find("embed_tokens") == std::string::npos &&
            name.find("wte") == std::string::npos && name.find("token_embd") == std::string::npos;
+}
+
+// What GPTQ and AWQ checkpoints say of themselves.
+tersor::json::value affine_config(const plan& p, layout kind) {
+    std::vector<tersor::affine_layer> layers;
+    std::vector<std::string> skipped;
+    for (const planned_tensor& t : p.tensors) {
+        if (t.encoder != nullptr && t.target.layout == kind) {
+            layers.push_back({t.source->name, affine_shape_of(t.target), false});
+        } else if (is_kept_layer(t)) {
+            skipped.push_back(module_of(t.source->name));
+        }
+    }
+    try {
+        tersor::json::value config = tersor::quantization_config(affine_target_of(kind), layers, skipped);
+        if (p.damp >= 0.0 && kind != layout::awq) {
+            config["damp_percent"] = p.damp;
+            config["static_groups"] = p.has_static_groups;
+        }
+        return config;
+    } catch (const tersor::error& e) {
+        throw usage_error(std::string(e.what()) + "; gptq and compressed-tensors can mix them");
+    }
 }
 
 tersor::json::value bitsandbytes_config(const plan& p) {
@@ -129,6 +153,11 @@ std::vector<tersor::safetensors_declaration> plan::declarations() const {
 }
 
 tersor::json::value plan::file_config() const {
+    for (const planned_tensor& t : tensors) {
+        if (t.encoder != nullptr && is_affine_layout(t.target.layout)) {
+            return affine_config(*this, t.target.layout);
+        }
+    }
     const bool has_scheme = std::ranges::any_of(
         tensors, [](const planned_tensor& t) { return t.encoder != nullptr && t.encoder->scheme().has_value(); });
     return has_scheme ? compressed_tensors_config(*this) : tersor::json::value();
@@ -172,16 +201,26 @@ tersor::json::value plan::quantization_config() const {
         return {};
     }
     if (layouts.size() > 1) {
-        throw usage_error("config.json names one layout, these formats need two (bitsandbytes and compressed-tensors); "
-                          "write a single .safetensors file, or use formats of one layout");
+        throw usage_error("config.json names one layout, these formats need two (" +
+                          std::string(to_string(*layouts.begin())) + " and " +
+                          std::string(to_string(*layouts.rbegin())) +
+                          "); write a single .safetensors file, or use formats of one layout");
+    }
+    if (is_affine_layout(*layouts.begin())) {
+        return affine_config(*this, *layouts.begin());
     }
     return layouts.contains(layout::bitsandbytes) ? bitsandbytes_config(*this) : compressed_tensors_config(*this);
 }
 
-plan make_plan(const model& from, const quantize_arguments& arguments) {
-    selection rules(arguments);
+plan make_plan(const model& from, const quantize_arguments& arguments, const layer_inputs* inputs,
+               const precision_map& precisions) {
+    selection rules(arguments, precisions);
     const std::optional<layout> wanted = parse_layout(arguments.layout);
+    const solver_choice solver = parse_solver(arguments);
     plan result;
+    result.damp = solver.gptq ? gptq_options_of(arguments).damp : -1.0;
+    result.has_static_groups = arguments.static_groups;
+    std::vector<solved_name> solved;
     for (const weight& w : from.weights()) {
         if (w.is_quantized()) {
             throw usage_error("'" + from.path() + "' is quantized already (tensor '" + w.name + "' as " + w.spec +
@@ -194,16 +233,42 @@ plan make_plan(const model& from, const quantize_arguments& arguments) {
             planned.target = {
                 w.name, w.shape, w.dtype, *chosen, layout_for(*chosen, wanted), arguments.mode == "reference"};
             fit_group(planned.target);
-            planned.encoder = encoder_for(planned.target);
+            planned.has_inputs = !chosen->is_plain() && inputs != nullptr && inputs->has(w.name);
+            if (planned.has_inputs || (!chosen->is_plain() && solver.wants_inputs())) {
+                solved.push_back({w.name, w.shape.back()});
+            }
         }
     }
     rules.check_patterns();
+    if (inputs != nullptr) {
+        static_cast<void>(check_inputs(*inputs, solved, arguments));
+    }
+    for (planned_tensor& planned : result.tensors) {
+        if (planned.target.spec.format == nullptr) {
+            continue;
+        }
+        target& t = planned.target;
+        if (!t.spec.is_plain()) {
+            t.is_solved = solver.gptq && planned.has_inputs;
+            t.reorders = t.is_solved && reorders(arguments, t.spec.group, t.cols());
+            t.is_searched = solver.hqq;
+            if (solver.hqq && t.spec.format->family != family::zero_point) {
+                throw usage_error("--solver hqq finds scales and zero points: uint2 to uint8, not '" + t.spec.text() +
+                                  "' of '" + t.name + "'");
+            }
+            if (solver.gptq && t.spec.range != calibrator{}) {
+                throw usage_error("--solver gptq finds the range of '" + t.name + "' itself, '" + t.spec.text() +
+                                  "' names another way");
+            }
+        }
+        planned.encoder = encoder_for(t);
+    }
     return result;
 }
 
 bool wants_gguf(const quantize_arguments& arguments) {
     const std::optional<layout> named = parse_layout(arguments.layout);
-    const spec to = parse_spec(arguments.to);
+    const spec to = arguments.to.empty() ? parse_spec("f32") : parse_spec(arguments.to);
     const bool is_gguf_file = is_gguf_path(arguments.output);
     if (named && *named != layout::gguf && (is_gguf_file || to.is_gguf())) {
         throw usage_error("the layout " + arguments.layout + " cannot hold " +

@@ -5,8 +5,11 @@
 
 #include "commands.hpp"
 #include "encoder.hpp"
+#include "layer_inputs.hpp"
 #include "model.hpp"
 #include "report.hpp"
+#include "selection.hpp"
+#include "solver.hpp"
 
 #include "tersor/io/json_value.hpp"
 
@@ -21,11 +24,14 @@ struct planned_tensor {
     const weight* source = nullptr;
     std::unique_ptr<cli::encoder> encoder; ///< null: kept as it is
     cli::target target;
+    bool has_inputs = false; ///< recorded ones, which a solver uses
 };
 
 /// All of them, in the order of the model.
 struct plan {
     std::vector<planned_tensor> tensors;
+    double damp = -1.0;             ///< of GPTQ; below 0: another solver
+    bool has_static_groups = false; ///< of GPTQ
 
     /// The tensors of the output.
     [[nodiscard]] std::vector<tersor::safetensors_declaration> declarations() const;
@@ -38,8 +44,10 @@ struct plan {
     [[nodiscard]] tersor::json::value file_config() const;
 };
 
-/// Throws usage_error for rules and combinations that this model does not allow.
-[[nodiscard]] plan make_plan(const model& from, const quantize_arguments& arguments);
+/// Throws usage_error for rules and combinations that this model does not allow. `inputs` may be null; `precisions`
+/// holds the SPECs that stand in for --to.
+[[nodiscard]] plan make_plan(const model& from, const quantize_arguments& arguments, const layer_inputs* inputs,
+                             const precision_map& precisions);
 
 /// Whether a GGUF file is to be written, by --layout, the output and --to. Throws usage_error where they disagree.
 [[nodiscard]] bool wants_gguf(const quantize_arguments& arguments);

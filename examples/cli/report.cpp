@@ -51,6 +51,27 @@ std::uint64_t report::kept_bytes_in() const noexcept {
     return sum;
 }
 
+namespace {
+
+// A line for each layer that a solver worked on.
+std::string solver_table_of(const report& r) {
+    table grid({r.solver, ">objective", ">rounding", ">ratio", ">loss", ">damp", ">dead", ">tokens", ">seconds"});
+    bool is_empty = true;
+    for (const tensor_report& t : r.tensors) {
+        if (!t.solver) {
+            continue;
+        }
+        const solver_report& s = *t.solver;
+        is_empty = false;
+        grid.add({printable(t.name), short_text(s.objective), short_text(s.objective_rtn),
+                  fixed_text(s.objective / s.objective_rtn, 3), short_text(s.loss), short_text(s.damp),
+                  std::to_string(s.dead_columns), std::to_string(s.tokens), fixed_text(s.seconds, 2)});
+    }
+    return is_empty ? "" : "\n" + grid.text() + "\n";
+}
+
+} // namespace
+
 std::string table_of(const report& r) {
     table grid({"tensor", ">shape", "spec", ">bits", ">SQNR dB", ">max error", ">before", ">after"});
     const auto add = [&](const tensor_report& t, const std::string& shape) {
@@ -68,7 +89,7 @@ std::string table_of(const report& r) {
     const std::uint64_t kept = r.kept_bytes();
     const std::uint64_t before = total.bytes_in + r.kept_bytes_in();
     const std::uint64_t after = total.bytes_out + kept;
-    std::string text = grid.text();
+    std::string text = grid.text() + solver_table_of(r);
     if (!r.kept.empty()) {
         text += "kept as they are: " + count_text(r.kept.size(), "tensor") + ", " + size_text(kept) + "\n";
     }

@@ -18,6 +18,17 @@ struct histogram {
     std::vector<std::uint64_t> counts;
 };
 
+/// What a solver did for a tensor. Figures that do not exist are not-a-number.
+struct solver_report {
+    double objective = 0.0;     ///< tr((W - Q) H (W - Q)^T) of what the file holds
+    double objective_rtn = 0.0; ///< the same for plain rounding
+    double damp = 0.0;
+    double loss = 0.0;
+    std::uint64_t dead_columns = 0;
+    std::uint64_t tokens = 0;
+    double seconds = 0.0;
+};
+
 /// One quantized or compared tensor.
 struct tensor_report {
     std::string name;
@@ -28,6 +39,7 @@ struct tensor_report {
     std::uint64_t bytes_in = 0;
     std::uint64_t bytes_out = 0;
     std::optional<tersor::error_sums> errors; ///< nothing in a plan
+    std::optional<solver_report> solver;
     histogram values;                         ///< of the original values; empty unless a page was asked for
     histogram differences;                    ///< of quantized minus original values
 
@@ -52,6 +64,7 @@ struct report {
     std::string model;
     std::string output;
     std::string layout;
+    std::string solver;   ///< its name where one worked; empty: plain rounding
     bool is_plan = false; ///< --dry-run: sizes only
     std::vector<tensor_report> tensors;
     std::vector<kept_tensor> kept;

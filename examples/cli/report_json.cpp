@@ -31,6 +31,15 @@ json::value to_json(const tensor_report& t) {
     result["bytes_in"] = t.bytes_in;
     result["bytes_out"] = t.bytes_out;
     add_errors(result, t.figures());
+    if (t.solver) {
+        result["objective"] = t.solver->objective;
+        result["objective_rtn"] = t.solver->objective_rtn;
+        result["damp"] = t.solver->damp;
+        result["loss"] = t.solver->loss;
+        result["dead_columns"] = t.solver->dead_columns;
+        result["tokens"] = t.solver->tokens;
+        result["seconds"] = t.solver->seconds;
+    }
     return result;
 }
 } // namespace
@@ -45,6 +54,9 @@ std::string json_of(const report& r) {
     }
     if (!r.layout.empty()) {
         result["layout"] = r.layout;
+    }
+    if (!r.solver.empty()) {
+        result["solver"] = r.solver;
     }
     json::array tensors;
     for (const tensor_report& t : r.tensors) {

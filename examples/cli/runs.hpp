@@ -6,9 +6,11 @@
 
 #include "spec.hpp"
 
+#include "tersor/calibrators/weight_ranges.hpp"
 #include "tersor/core/execution.hpp"
 #include "tersor/core/quantized_tensor.hpp"
 #include "tersor/formats/packing.hpp"
+#include "tersor/quantizers/codec.hpp"
 #include "tersor/quantizers/dequantize.hpp"
 #include "tersor/quantizers/per_channel.hpp"
 #include "tersor/quantizers/quantize.hpp"
@@ -24,11 +26,39 @@
 
 namespace cli {
 
-/// The values with those of each run of `run` values cut to the range that the calibrator finds: to +-c, the P-th
-/// percentile of |x| (the smallest of the run's |x| that at least P per cent of them do not exceed). Without a
-/// percentile an empty vector.
+using row_major = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+/// Whether the range of a run is looked for before its values are quantized.
+[[nodiscard]] inline bool has_own_range(const calibrator& range) noexcept {
+    return range.how == calibrator::method::percentile || range.how == calibrator::method::kl;
+}
+
+/// That range, for a quantizer.
+template <class Quantizer>
+[[nodiscard]] tersor::clipping_range range_of_run(std::span<const float> values, const calibrator& range) {
+    return range.how == calibrator::method::kl ? tersor::kl_range<Quantizer>(values)
+                                               : tersor::percentile_range<Quantizer>(values, range.percent);
+}
+
+/// The values with those of each run of `run` values, of which the last may be shorter, cut to its range; empty if the
+/// calibrator looks for none.
+template <class Quantizer>
 [[nodiscard]] std::vector<float> clip(std::span<const float> values, std::size_t run, const calibrator& range,
-                                      const tersor::execution& threads);
+                                      const tersor::execution& threads) {
+    if (!has_own_range(range) || values.empty()) {
+        return {};
+    }
+    std::vector<float> result(values.begin(), values.end());
+    threads.for_each(static_cast<tersor::index>((values.size() - 1) / run + 1), [&](tersor::index i) {
+        const std::size_t first = static_cast<std::size_t>(i) * run;
+        const std::span part = std::span(result).subspan(first, std::min(run, values.size() - first));
+        const auto [lo, hi] = range_of_run<Quantizer>(part, range);
+        for (float& x : part) {
+            x = std::clamp(x, lo, hi);
+        }
+    });
+    return result;
+}
 
 /// Codes and parameters of runs; the codes of each run start on a byte.
 template <class Quantizer>
@@ -37,8 +67,6 @@ struct coded_runs {
     std::vector<typename Quantizer::parameters> parameters;
 };
 
-using row_major = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-
 [[nodiscard]] inline tersor::quantize_options options_of(const calibrator& range, const tersor::execution& threads) {
     tersor::quantize_options options;
     options.least_squares = range.how == calibrator::method::mse;
@@ -46,10 +74,37 @@ using row_major = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::Ro
     return options;
 }
 
+/// Quantizes a whole number of runs, each under its own range.
+template <class Quantizer>
+[[nodiscard]] coded_runs<Quantizer> quantize_ranged_runs(std::span<const float> values, std::size_t run,
+                                                         const calibrator& range, const tersor::execution& threads) {
+    const std::size_t count = values.size() / run;
+    const std::size_t bytes = tersor::packed_bytes(run, Quantizer::format::bits);
+    coded_runs<Quantizer> coded;
+    coded.codes.resize(count * bytes);
+    coded.parameters.resize(count);
+    threads.for_each(static_cast<tersor::index>(count), [&](tersor::index i) {
+        const auto at = static_cast<std::size_t>(i);
+        const std::span<const float> part = values.subspan(at * run, run);
+        const auto [lo, hi] = range_of_run<Quantizer>(part, range);
+        const Quantizer q{};
+        coded.parameters[at] = q.from_range(lo, hi);
+        thread_local std::vector<std::uint8_t> codes;
+        codes.resize(run);
+        static_cast<void>(
+            tersor::codec<Quantizer>::encode(q, part.data(), run, run, &coded.parameters[at], codes.data()));
+        tersor::codec<Quantizer>::pack(q, codes.data(), run, coded.codes.data() + at * bytes);
+    });
+    return coded;
+}
+
 /// Quantizes a whole number of runs.
 template <class Quantizer>
 [[nodiscard]] coded_runs<Quantizer> quantize_runs(std::span<const float> values, std::size_t run,
                                                   const calibrator& range, const tersor::execution& threads) {
+    if (has_own_range(range)) {
+        return quantize_ranged_runs<Quantizer>(values, run, range, threads);
+    }
     const Eigen::Map<const row_major> matrix(values.data(), static_cast<Eigen::Index>(values.size() / run),
                                              static_cast<Eigen::Index>(run));
     auto [codes, parameters] =

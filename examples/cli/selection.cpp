@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <string_view>
+#include <utility>
 
 namespace cli {
 
@@ -35,7 +36,11 @@ std::pair<std::string, spec> split_rule(const std::string& text) {
 
 } // namespace
 
-selection::selection(const quantize_arguments& arguments) : to_(parse_spec(arguments.to)), all_(arguments.all) {
+selection::selection(const quantize_arguments& arguments, precision_map precisions)
+    : precisions_(std::move(precisions)), all_(arguments.all) {
+    if (!arguments.to.empty()) {
+        to_ = parse_spec(arguments.to);
+    }
     for (const std::string& pattern : arguments.skip) {
         skip_.push_back({"--skip", pattern, compile(pattern, "--skip"), {}});
     }
@@ -48,7 +53,7 @@ selection::selection(const quantize_arguments& arguments) : to_(parse_spec(argum
 bool selection::is_candidate(const std::string& name, const std::string& gguf_name,
                              const std::vector<std::int64_t>& shape) const {
     // a recipe has a type for embeddings and the head, too
-    if (to_.recipe() != nullptr) {
+    if (to_ && to_->recipe() != nullptr) {
         return tersor::recipe_applies(gguf_name.empty() ? name : gguf_name, shape);
     }
     return shape.size() == 2 && (all_ || !is_embedding_or_head(name));
@@ -67,7 +72,10 @@ std::optional<spec> selection::choose(const std::string& name, const std::string
             chosen = r.to;
         }
     }
-    if (!chosen && is_candidate(name, gguf_name, shape)) {
+    const auto planned = precisions_.find(name);
+    if (!chosen && planned != precisions_.end()) {
+        chosen = planned->second;
+    } else if (!chosen && is_candidate(name, gguf_name, shape)) {
         chosen = to_;
     }
     bool skipped = false;

@@ -8,6 +8,7 @@
 
 #include "tersor/io/safetensors_tensor.hpp"
 
+#include <map>
 #include <optional>
 #include <regex>
 #include <string>
@@ -15,11 +16,14 @@
 
 namespace cli {
 
+/// SPECs of single tensors, by their names in the model: a plan.
+using precision_map = std::map<std::string, spec>;
+
 /// Decides for one tensor after the other; says at the end which patterns matched nothing.
 class selection {
 public:
     /// Throws usage_error for a SPEC or a pattern that is none.
-    explicit selection(const quantize_arguments& arguments);
+    explicit selection(const quantize_arguments& arguments, precision_map precisions = {});
 
     /// What a tensor becomes; nothing if it is kept. `gguf_name` is its name in GGUF files, or empty: patterns are
     /// asked for both names.
@@ -41,7 +45,8 @@ private:
     [[nodiscard]] bool is_candidate(const std::string& name, const std::string& gguf_name,
                                     const std::vector<std::int64_t>& shape) const;
 
-    spec to_;
+    std::optional<spec> to_; ///< nothing where a plan says it
+    precision_map precisions_;
     bool all_;
     std::vector<rule> skip_;
     std::vector<rule> set_;

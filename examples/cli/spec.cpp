@@ -132,6 +132,9 @@ calibrator parse_calibrator(std::string_view text, std::string_view whole) {
     if (text == "mse") {
         return {calibrator::method::mse, 100.0};
     }
+    if (text == "kl") {
+        return {calibrator::method::kl, 100.0};
+    }
     constexpr std::string_view percentile = "percentile=";
     if (text.starts_with(percentile)) {
         const std::string_view digits = text.substr(percentile.size());
@@ -143,9 +146,8 @@ calibrator parse_calibrator(std::string_view text, std::string_view whole) {
         throw usage_error("'" + std::string(digits) + "' is no percentile in '" + std::string(whole) +
                           "': expected a number above 0 and at most 100");
     }
-    throw usage_error((text == "kl" ? "the calibrator 'kl' is not available yet in '"
-                                    : "unknown calibrator '" + std::string(text) + "' in '") +
-                      std::string(whole) + "'; available: max, percentile=P, mse");
+    throw usage_error("unknown calibrator '" + std::string(text) + "' in '" + std::string(whole) +
+                      "'; available: max, percentile=P, mse, kl");
 }
 
 // Whether a format fixes how many values share a scale.
@@ -230,6 +232,8 @@ std::string spec::text() const {
     result += double_quant ? "+dq" : "";
     if (range.how == calibrator::method::mse) {
         result += "@mse";
+    } else if (range.how == calibrator::method::kl) {
+        result += "@kl";
     } else if (range.how == calibrator::method::percentile) {
         char digits[32];
         const auto end = std::to_chars(digits, digits + sizeof(digits), range.percent).ptr;
@@ -286,8 +290,9 @@ std::string spec_help() {
            "                  (nf4, fp4, dynamic8: along the whole tensor). A default number of values gives way to\n"
            "                  row in tensors whose rows it does not divide.\n"
            "  +dq             nf4, fp4: the scales are stored in 8 bits\n"
-           "  CALIBRATOR      the range of a group: max (default), percentile=P (the P-th percentile of |x|; values\n"
-           "                  beyond it saturate), mse (the share of the range with the least squared error)\n";
+           "  CALIBRATOR      the range of a group: max (default), percentile=P (the narrowest that holds P per cent of\n"
+           "                  the values; others saturate), mse (the share of the range with the least squared error),\n"
+           "                  kl (the range that keeps most of the distribution of the values)\n";
 }
 
 } // namespace cli

@@ -41,7 +41,7 @@ struct format_info {
 
 /// How the range of a group is found.
 struct calibrator {
-    enum class method : std::uint8_t { max, percentile, mse };
+    enum class method : std::uint8_t { max, percentile, mse, kl };
     method how = method::max;
     double percent = 100.0;
     friend bool operator==(const calibrator&, const calibrator&) = default;

@@ -38,7 +38,8 @@ tersor::execution threads::run(std::function<void(double)> progress) const {
     });
 }
 
-void require_finite(const std::string& name, std::span<const std::int64_t> shape, std::span<const float> values) {
+void require_finite(const std::string& name, std::span<const std::int64_t> shape, std::span<const float> values,
+                    const char* advice) {
     const auto is_bad = [](float x) { return (std::bit_cast<std::uint32_t>(x) & 0x7FFFFFFFu) > 0x7F7FFFFFu; };
     std::uint32_t largest = 0;
     for (const float x : values) {
@@ -58,8 +59,7 @@ void require_finite(const std::string& name, std::span<const std::int64_t> shape
                                                       (std::isnan(*place) ? "NaN"
                                                        : *place > 0       ? "infinity"
                                                                           : "-infinity") +
-                                                      " at " + shape_text(at) +
-                                                      "; only finite values can be quantized");
+                                                      " at " + shape_text(at) + "; " + advice);
 }
 
 tersor::error_sums measure(std::span<const std::int64_t> shape, std::span<const float> values,

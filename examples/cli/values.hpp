@@ -31,8 +31,10 @@ private:
     std::unique_ptr<Eigen::ThreadPool> pool_;
 };
 
-/// Throws tersor::error non_finite with the tensor and the position of its first NaN or infinity.
-void require_finite(const std::string& name, std::span<const std::int64_t> shape, std::span<const float> values);
+/// Throws tersor::error non_finite with the tensor and the position of its first NaN or infinity; `advice` ends the
+/// message.
+void require_finite(const std::string& name, std::span<const std::int64_t> shape, std::span<const float> values,
+                    const char* advice = "only finite values can be quantized");
 
 /// How far `decoded` is from `values`, both of that shape.
 [[nodiscard]] tersor::error_sums measure(std::span<const std::int64_t> shape, std::span<const float> values,

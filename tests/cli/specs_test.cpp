@@ -3,6 +3,7 @@
 
 #include "program.hpp"
 
+#include "tersor/calibrators/weight_ranges.hpp"
 #include "tersor/io/bitsandbytes.hpp"
 #include "tersor/io/compressed_tensors.hpp"
 #include "tersor/metrics/error_metrics.hpp"
@@ -186,16 +187,20 @@ std::vector<float> by_definition(std::span<const float> values, std::size_t grou
     for (std::size_t first = 0; first < values.size(); first += group) {
         std::vector<float> run(values.begin() + static_cast<std::ptrdiff_t>(first),
                                values.begin() + static_cast<std::ptrdiff_t>(first + group));
-        std::vector<float> magnitudes;
-        for (const float x : run) {
-            magnitudes.push_back(std::abs(x));
+        auto p = q.fit(run, {});
+        if (percent < 100.0) {
+            // half of those left out on either side, or those of the largest magnitudes
+            const auto out = static_cast<std::size_t>((100.0 - percent) / 100.0 * static_cast<double>(group));
+            std::vector<float> sorted = run;
+            if constexpr (tersor::affine_quantizer<Quantizer>) {
+                std::ranges::sort(sorted);
+                p = q.from_range(std::min(sorted[out / 2], 0.0f), std::max(sorted[group - 1 - out / 2], 0.0f));
+            } else {
+                std::ranges::transform(run, sorted.begin(), [](float x) { return std::abs(x); });
+                std::ranges::sort(sorted);
+                p = q.from_range(-sorted[group - 1 - out], sorted[group - 1 - out]);
+            }
         }
-        std::ranges::sort(magnitudes);
-        const auto rank = static_cast<std::size_t>(std::ceil(percent / 100.0 * static_cast<double>(group)));
-        for (float& x : run) {
-            x = std::clamp(x, -magnitudes[rank - 1], magnitudes[rank - 1]);
-        }
-        const auto p = q.fit(run, {});
         for (const float x : run) {
             result.push_back(q.decode(q.encode(x, p), p));
         }
@@ -232,6 +237,21 @@ TEST_F(Specs, PercentileIsAnOrderStatisticOfEachGroup) {
     EXPECT_EQ(read("nf4/64@percentile=50"), (by_definition<absmax<nf4>>(values, 64, 50)));
     EXPECT_EQ(read("int4/tensor@percentile=99"),
               (by_definition<absmax<int4>>(values, static_cast<std::size_t>(rows * cols), 99)));
+}
+
+TEST_F(Specs, EntropyFindsTheRangeOfEachGroup) {
+    const std::span<const float> values(weights.data(), static_cast<std::size_t>(weights.size()));
+    ASSERT_TRUE(run({"quantize", model, "-o", out, "--to", "int4/96@kl"}).ok());
+    const auto file = quantized_model::open(out);
+    const std::vector<float> read = file.read(file.at("a.weight"));
+    for (std::size_t first = 0; first < values.size(); first += 96) {
+        const absmax<int4> q{};
+        const auto range = tersor::kl_range<absmax<int4>>(values.subspan(first, 96));
+        const auto p = q.from_range(range.lo, range.hi);
+        for (std::size_t i = first; i < first + 96; ++i) {
+            ASSERT_EQ(read[i], q.decode(q.encode(values[i], p), p)) << i;
+        }
+    }
 }
 
 TEST_F(Specs, RowsOfOddLengthAreWholeBytes) {

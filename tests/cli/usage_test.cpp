@@ -21,7 +21,7 @@ protected:
 TEST_F(Usage, HelpAndVersionSucceed) {
     EXPECT_EQ(run({"--version"}).out, std::string("tersor ") + tersor::version + "\n");
     EXPECT_TRUE(run({"--help"}).ok());
-    for (const char* const command : {"quantize", "dequantize", "inspect", "compare"}) {
+    for (const char* const command : {"quantize", "dequantize", "inspect", "compare", "calibrate"}) {
         const outcome o = run({command, "--help"});
         EXPECT_TRUE(o.ok()) << command;
         EXPECT_NE(o.out.find("Usage"), std::string::npos) << o.out;
@@ -57,6 +57,20 @@ TEST_F(Usage, WrongCommandLinesHaveStatusTwo) {
         {"perplexity", model},
         {"calibrate", model},
         {"generate", model},
+        {"calibrate", model, "--method", "guess"},
+        {"calibrate", model, "--method", "mse", "--bits", "9"},
+        {"calibrate", model, "--method", "mse", "--bins", "1000"},
+        {"calibrate", model, "--method", "percentile", "--percentile", "0"},
+        {"calibrate", model, "--method", "moving_average", "--momentum", "2"},
+        {"quantize", model, "-o", out, "--to", "int4", "--solver", "magic"},
+        {"quantize", model, "-o", out, "--to", "int4", "--solver", "gptq"},
+        {"quantize", model, "-o", out, "--to", "int4", "--damp", "0.1"},
+        {"quantize", model, "-o", out, "--to", "int4", "--target-bits", "4"},
+        {"quantize", model, "-o", out, "--target-bits", "0"},
+        {"quantize", model, "-o", out, "--target-size", "big"},
+        {"quantize", model, "-o", out, "--target-bits", "4", "--target-size", "1MB"},
+        {"quantize", model, "-o", out, "--target-bits", "4", "--choices", "int4,q4_0"},
+        {"quantize", model, "-o", out, "--target-bits", "4", "--plan", model},
     };
     for (const auto& arguments : wrong) {
         const outcome o = run(arguments);
@@ -67,11 +81,8 @@ TEST_F(Usage, WrongCommandLinesHaveStatusTwo) {
 }
 
 TEST_F(Usage, WhatComesLaterSaysWhatIsAvailable) {
-    EXPECT_TRUE(quantize({"--to", "int4", "--solver", "gptq"}).says("available: rtn"));
-    EXPECT_TRUE(
-        quantize({"--to", "int4", "--layout", "awq"}).says("available: bitsandbytes, compressed-tensors, gguf"));
-    EXPECT_TRUE(quantize({"--to", "int4", "--calibration", model}).says("--calibration is not available yet"));
-    EXPECT_TRUE(run({"perplexity", model}).says("available: quantize, dequantize, inspect, compare"));
+    EXPECT_TRUE(quantize({"--to", "int4", "--calibration", model}).says("give them with --inputs"));
+    EXPECT_TRUE(run({"perplexity", model}).says("available: quantize, dequantize, inspect, compare, calibrate"));
     EXPECT_TRUE(quantize({"--to", "int4", "--solver", "rtn", "--dry-run"}).ok());
 }
 
@@ -85,6 +96,10 @@ TEST_F(Usage, CombinationsThatALayoutCannotHoldSayWhichCan) {
     expect({"--to", "int4/64", "--layout", "bitsandbytes"}, "compressed-tensors can");
     expect({"--to", "mxfp4", "--layout", "bitsandbytes"}, "compressed-tensors can");
     expect({"--to", "uint4/64", "--layout", "bitsandbytes"}, "compressed-tensors can");
+    expect({"--to", "uint3/64", "--layout", "awq"}, "gptq, gptq-v2 and compressed-tensors can");
+    expect({"--to", "nf4", "--layout", "gptq"}, "bitsandbytes can");
+    expect({"--to", "int4/tensor", "--layout", "gptq"}, "compressed-tensors can");
+    expect({"--to", "mxfp4", "--layout", "gptq-v2"}, "compressed-tensors can");
     expect({"--to", "nf4/row"}, "32, 64, 128");
     expect({"--to", "nf4/48"}, "32, 64, 128");
     expect({"--to", "int4/24"}, "possible: row, 8, 16, 32");
