@@ -48,11 +48,11 @@ struct own {
         static constexpr float decode(std::uint8_t code) noexcept {
             return static_cast<float>(code & 3) * (code < 4 ? 1.0f : -1.0f);
         }
-        friend bool operator==(format, format) = default;
+        [[maybe_unused]] friend bool operator==(format, format) = default;
     };
     struct parameters {
         float step;
-        friend bool operator==(const parameters&, const parameters&) = default;
+        [[maybe_unused]] friend bool operator==(const parameters&, const parameters&) = default;
     };
     static constexpr index group = 16;
     static parameters fit(std::span<const float> values, std::span<const float>) {
@@ -64,7 +64,7 @@ struct own {
     }
     static std::uint8_t encode(float value, parameters p) { return format::encode(value / p.step); }
     static float decode(std::uint8_t code, parameters p) { return format::decode(code) * p.step; }
-    friend bool operator==(const own&, const own&) = default;
+    [[maybe_unused]] friend bool operator==(const own&, const own&) = default;
 };
 
 template <class Q>
