@@ -149,8 +149,8 @@ void int8_product_into(const X& x, const W& w, Eigen::Matrix<Sum, Eigen::Dynamic
             return;
         }
         detail::multiply_bytes(a, b, false, exec.part(done / all, (done + static_cast<double>(a.cols)) / all), finish);
-        a.data += piece;
-        b.data += piece;
+        a.data += a.cols;
+        b.data += b.cols;
     }
 }
 
