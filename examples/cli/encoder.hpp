@@ -50,6 +50,7 @@ struct encoding {
     const tersor::execution& threads;
     tersor::safetensors_model_writer* out = nullptr; ///< null: only `decoded` is wanted
     solve_task* task = nullptr;                      ///< null: every value to its nearest code
+    bool is_plain = false;                           ///< that also where the target is searched
 };
 
 /// Quantizes one tensor and writes it.

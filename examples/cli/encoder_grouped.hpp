@@ -83,7 +83,7 @@ public:
                                      work);
             }
             if constexpr (tersor::affine_quantizer<Quantizer>) {
-                if (what_.is_searched) {
+                if (what_.is_searched && !work.is_plain) {
                     return append_runs(search_runs<Quantizer>(work.values, run(), what_.is_reference, work.threads),
                                        work);
                 }

@@ -87,7 +87,7 @@ void encode(const planned_tensor& t, const writing& w, progress_bar& progress, b
     };
     job.round = [&](std::span<const float> given, std::span<float> decoded) {
         const tersor::execution exec = w.workers.run();
-        t.encoder->encode({given, decoded, exec});
+        t.encoder->encode({given, decoded, exec, nullptr, nullptr, true});
     };
     entry.solver = w.solver.run(job, update);
     entry.errors = measure(t.source->shape, values, memory.decoded, w.workers.run());
