@@ -20,6 +20,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -33,12 +34,26 @@ using row_major = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::Ro
     return range.how == calibrator::method::percentile || range.how == calibrator::method::kl;
 }
 
-/// That range, for a quantizer.
+/// That range, for a quantizer. Runs that are too short to have a distribution of their own share one.
 template <class Quantizer>
-[[nodiscard]] tersor::clipping_range range_of_run(std::span<const float> values, const calibrator& range) {
-    return range.how == calibrator::method::kl ? tersor::kl_range<Quantizer>(values)
-                                               : tersor::percentile_range<Quantizer>(values, range.percent);
-}
+class range_of_run {
+public:
+    range_of_run(std::span<const float> all, std::size_t run, const calibrator& range) : range_(range) {
+        constexpr std::size_t enough = 2048;
+        if (range.how == calibrator::method::kl && run < enough && run < all.size()) {
+            shares_ = tersor::kl_range_of_groups<Quantizer>(all, run);
+        }
+    }
+    [[nodiscard]] tersor::clipping_range operator()(std::span<const float> values) const {
+        return shares_ ? tersor::scaled_range<Quantizer>(values, *shares_)
+               : range_.how == calibrator::method::kl ? tersor::kl_range<Quantizer>(values)
+                                                      : tersor::percentile_range<Quantizer>(values, range_.percent);
+    }
+
+private:
+    const calibrator& range_;
+    std::optional<tersor::clipping_range> shares_;
+};
 
 /// The values with those of each run of `run` values, of which the last may be shorter, cut to its range; empty if the
 /// calibrator looks for none.
@@ -49,12 +64,13 @@ template <class Quantizer>
         return {};
     }
     std::vector<float> result(values.begin(), values.end());
+    const range_of_run<Quantizer> find(values, run, range);
     threads.for_each(static_cast<tersor::index>((values.size() - 1) / run + 1), [&](tersor::index i) {
         const std::size_t first = static_cast<std::size_t>(i) * run;
         const std::span part = std::span(result).subspan(first, std::min(run, values.size() - first));
-        const auto [lo, hi] = range_of_run<Quantizer>(part, range);
+        const tersor::clipping_range found = find(part);
         for (float& x : part) {
-            x = std::clamp(x, lo, hi);
+            x = std::clamp(x, found.lo, found.hi);
         }
     });
     return result;
@@ -83,12 +99,13 @@ template <class Quantizer>
     coded_runs<Quantizer> coded;
     coded.codes.resize(count * bytes);
     coded.parameters.resize(count);
+    const range_of_run<Quantizer> find(values, run, range);
     threads.for_each(static_cast<tersor::index>(count), [&](tersor::index i) {
         const auto at = static_cast<std::size_t>(i);
         const std::span<const float> part = values.subspan(at * run, run);
-        const auto [lo, hi] = range_of_run<Quantizer>(part, range);
+        const tersor::clipping_range found = find(part);
         const Quantizer q{};
-        coded.parameters[at] = q.from_range(lo, hi);
+        coded.parameters[at] = q.from_range(found.lo, found.hi);
         thread_local std::vector<std::uint8_t> codes;
         codes.resize(run);
         static_cast<void>(

@@ -176,6 +176,25 @@ TEST(WeightRanges, ThePercentileIsExact) {
     EXPECT_THROW((void)percentile_range(std::vector<float>{NAN}, 99.0), error);
 }
 
+TEST(WeightRanges, SmallGroupsShareOneKlRange) {
+    std::vector<float> x = values(64 * 32);
+    for (std::size_t g = 0; g < 64; ++g) { // groups of many magnitudes
+        for (std::size_t i = 0; i < 32; ++i) {
+            x[g * 32 + i] *= std::exp2(static_cast<float>(g % 16));
+        }
+    }
+    const clipping_range shares = kl_range_of_groups<absmax<int4>>(x, 32);
+    EXPECT_EQ(shares.lo, -shares.hi);
+    EXPECT_GT(shares.hi, 0.6f);
+    EXPECT_LE(shares.hi, 1.0f);
+    const std::vector<float> group{-1.0f, 4.0f};
+    EXPECT_EQ(scaled_range<absmax<int4>>(group, {-0.75f, 0.75f}).hi, 3.0f);
+    EXPECT_EQ(scaled_range<absmax<int4>>(group, {-0.75f, 0.75f}).lo, -3.0f);
+    EXPECT_EQ(scaled_range(group, {-0.75f, 0.75f}).lo, -1.0f);
+    EXPECT_EQ(kl_range_of_groups({}, 32).hi, 0.0f);
+    EXPECT_THROW((void)kl_range_of_groups(x, 0), error);
+}
+
 TEST(WeightRanges, TheKlRangeOfAGroupHoldsMostOfIt) {
     std::vector<float> x = values(64);
     const clipping_range r = kl_range<absmax<int4>>(x);

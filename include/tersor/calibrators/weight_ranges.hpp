@@ -93,6 +93,44 @@ template <range_quantizer Q = detail::usual_quantizer>
     return detail::kl_range_of(seen, q);
 }
 
+/// For groups of `run` values, too few for a distribution of their own: the range of all values together, each divided by
+/// the largest magnitude of its group. The range of a group is that times its largest magnitude; see `scaled_range`.
+/// Errors: `invalid_argument` for a run of 0; `non_finite`.
+template <range_quantizer Q = detail::usual_quantizer>
+[[nodiscard]] clipping_range kl_range_of_groups(std::span<const float> values, std::size_t run, const Q& q = {}) {
+    if (run == 0) {
+        raise(error_code::invalid_argument, "kl_range_of_groups: groups of 0 values");
+    }
+    detail::require_finite_values(values);
+    std::vector<float> scaled(values.begin(), values.end());
+    for (std::size_t first = 0; first < scaled.size(); first += run) {
+        const std::span<float> group = std::span(scaled).subspan(first, std::min(run, scaled.size() - first));
+        float largest = 0.0f;
+        for (const float x : group) {
+            largest = std::max(largest, std::abs(x));
+        }
+        for (float& x : group) {
+            x = largest > 0.0f ? x / largest : 0.0f;
+        }
+    }
+    return kl_range(std::span<const float>(scaled), q);
+}
+
+/// A range of shares of a group's largest magnitude as a range of its values, no wider than they are.
+template <range_quantizer Q = detail::usual_quantizer>
+[[nodiscard]] clipping_range scaled_range(std::span<const float> group, clipping_range shares, const Q& q = {}) {
+    float lo = 0.0f, hi = 0.0f;
+    for (const float x : group) {
+        lo = std::min(lo, x);
+        hi = std::max(hi, x);
+    }
+    const float largest = std::max(-lo, hi);
+    if (detail::is_symmetric(q)) {
+        return {shares.lo * largest, shares.hi * largest};
+    }
+    return {std::max(lo, shares.lo * largest), std::min(hi, shares.hi * largest)};
+}
+
 } // namespace tersor::inline v0
 
 #endif // TERSOR_CALIBRATORS_WEIGHT_RANGES_HPP
