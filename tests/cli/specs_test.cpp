@@ -192,7 +192,7 @@ std::vector<float> by_definition(std::span<const float> values, std::size_t grou
             // half of those left out on either side, or those of the largest magnitudes
             const auto out = static_cast<std::size_t>((100.0 - percent) / 100.0 * static_cast<double>(group));
             std::vector<float> sorted = run;
-            if constexpr (tersor::affine_quantizer<Quantizer>) {
+            if constexpr (tersor::affine_quantizer<Q>) {
                 std::ranges::sort(sorted);
                 p = q.from_range(std::min(sorted[out / 2], 0.0f), std::max(sorted[group - 1 - out / 2], 0.0f));
             } else {
