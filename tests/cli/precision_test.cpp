@@ -20,7 +20,7 @@ protected:
 };
 
 TEST_F(Precision, TheTargetIsKeptAndThePlanReadsBack) {
-    const outcome o = quantize({"--target-bits", "6", "--choices", "uint3/64,uint4/64,uint6/64,int8/row", "--plan-out",
+    const outcome o = quantize({"--target-bits", "6", "--choices", "uint3/32,uint4/32,uint6/32,int8/row", "--plan-out",
                                 plan});
     ASSERT_TRUE(o.ok()) << o.err;
     EXPECT_NE(o.out.find("budget"), std::string::npos);

@@ -18,6 +18,7 @@
 #include <csignal>
 #include <cstdint>
 #include <fcntl.h>
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -118,6 +119,10 @@ inline void make_model(const std::string& path, const std::vector<made_tensor>& 
     std::vector<tersor::safetensors_declaration> declarations;
     for (const made_tensor& t : tensors) {
         declarations.push_back({t.name, tersor::safetensors_dtype::f32, t.shape});
+    }
+    std::error_code none;
+    if (!std::filesystem::is_directory(path, none)) {
+        std::filesystem::remove(path, none); // a test may make another one under the name
     }
     tersor::safetensors_model_writer out(path, declarations, std::move(options));
     for (const made_tensor& t : tensors) {

@@ -239,14 +239,15 @@ TEST_F(Specs, PercentileIsAnOrderStatisticOfEachGroup) {
               (by_definition<absmax<int4>>(values, static_cast<std::size_t>(rows * cols), 99)));
 }
 
-TEST_F(Specs, EntropyFindsTheRangeOfEachGroup) {
+TEST_F(Specs, EntropyFindsTheShareOfTheRangeThatSmallGroupsKeep) {
     const std::span<const float> values(weights.data(), static_cast<std::size_t>(weights.size()));
     ASSERT_TRUE(run({"quantize", model, "-o", out, "--to", "int4/96@kl"}).ok());
     const auto file = quantized_model::open(out);
     const std::vector<float> read = file.read(file.at("a.weight"));
+    const auto shares = tersor::kl_range_of_groups<absmax<int4>>(values, 96);
     for (std::size_t first = 0; first < values.size(); first += 96) {
         const absmax<int4> q{};
-        const auto range = tersor::kl_range<absmax<int4>>(values.subspan(first, 96));
+        const auto range = tersor::scaled_range<absmax<int4>>(values.subspan(first, 96), shares);
         const auto p = q.from_range(range.lo, range.hi);
         for (std::size_t i = first; i < first + 96; ++i) {
             ASSERT_EQ(read[i], q.decode(q.encode(values[i], p), p)) << i;

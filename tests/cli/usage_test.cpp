@@ -93,9 +93,9 @@ TEST_F(Usage, CombinationsThatALayoutCannotHoldSayWhichCan) {
         EXPECT_TRUE(o.says(what)) << testing::PrintToString(more);
     };
     expect({"--to", "nf4", "--layout", "compressed-tensors"}, "bitsandbytes can");
-    expect({"--to", "int4/64", "--layout", "bitsandbytes"}, "compressed-tensors can");
+    expect({"--to", "int4/64", "--layout", "bitsandbytes"}, "compressed-tensors, gptq and gptq-v2 can");
     expect({"--to", "mxfp4", "--layout", "bitsandbytes"}, "compressed-tensors can");
-    expect({"--to", "uint4/64", "--layout", "bitsandbytes"}, "compressed-tensors can");
+    expect({"--to", "uint4/64", "--layout", "bitsandbytes"}, "compressed-tensors, gptq and gptq-v2 can");
     expect({"--to", "uint3/64", "--layout", "awq"}, "gptq, gptq-v2 and compressed-tensors can");
     expect({"--to", "nf4", "--layout", "gptq"}, "bitsandbytes can");
     expect({"--to", "int4/tensor", "--layout", "gptq"}, "compressed-tensors can");
