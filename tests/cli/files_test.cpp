@@ -35,6 +35,19 @@ protected:
         return process({"quantize", folder / "slow.safetensors", "-o", to, "--to", "uint4/16@mse"});
     }
 
+    // Waits until a run has begun to write.
+    void wait_for_temporary() const {
+        for (int turn = 0; turn < 20000; ++turn) {
+            for (const std::string& name : entries()) {
+                if (name.starts_with(".tersor-")) {
+                    return;
+                }
+            }
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+        FAIL() << "no temporary file in twenty seconds";
+    }
+
     temporary_folder folder;
     std::string model = folder / "model.safetensors";
     std::string out = folder / "out.safetensors";
@@ -135,11 +148,16 @@ TEST_F(Files, AFullDiskLeavesNothing) {
 TEST_F(Files, AKilledRunLeavesNothingUnderTheName) {
     for (const std::string& to : {out, folder / "out"}) {
         const process slow = start_slow_run(to);
-        std::this_thread::sleep_for(std::chrono::milliseconds(400));
+        wait_for_temporary();
         EXPECT_FALSE(fs::exists(to)) << "the run was over too soon to be killed in its middle";
         slow.send(SIGKILL);
         EXPECT_EQ(slow.wait().status, -1);
         EXPECT_FALSE(fs::exists(to));
+        for (const std::string& left : entries()) { // nobody was there to remove what was begun
+            if (left.starts_with(".tersor-")) {
+                fs::remove_all(folder / left);
+            }
+        }
         fs::remove(folder / "slow.safetensors");
     }
 }
@@ -148,7 +166,7 @@ TEST_F(Files, AnInterruptedRunCleansUp) {
     for (const int signal : {SIGINT, SIGTERM}) {
         for (const std::string& to : {out, folder / "out"}) {
             const process slow = start_slow_run(to);
-            std::this_thread::sleep_for(std::chrono::milliseconds(400));
+            wait_for_temporary();
             slow.send(signal);
             const outcome o = slow.wait();
             EXPECT_EQ(o.status, 1);
