@@ -20,12 +20,13 @@ mkdir -p build
 
 # Tests of kernels that this machine cannot run would be compiled in vain; the program compiles all of them. The sanitized
 # tests leave AVX-512 out, whose kernels are those of AVX2 in wider registers, and take fewer types. The tests of files,
-# which hold no kernels, run there only.
+# which hold no kernels, run there only. The program, whose kernels are tested by themselves, is not optimized here;
+# examples/demo.sh builds it as users do.
 avx512=ON
 grep -qw avx512bw /proc/cpuinfo || avx512=OFF
 
 begin "build: gcc, Release, warnings are errors"
-configure_and_build g++ release -DTERSOR_BUILD_BENCH=OFF -DTERSOR_TEST_AVX512=$avx512 -DTERSOR_TEST_LEAVE_OUT=io
+configure_and_build g++ release -DTERSOR_BUILD_BENCH=OFF -DTERSOR_TEST_AVX512=$avx512 -DTERSOR_TEST_LEAVE_OUT=io -DTERSOR_PROGRAM_OPTIONS=-O0
 
 begin "build: clang, unit tests with AddressSanitizer and UndefinedBehaviorSanitizer, warnings are errors"
 configure_and_build clang++ asan -DTERSOR_TEST_AVX512=OFF -DTERSOR_TEST_FEWER_TYPES=ON
