@@ -15,6 +15,7 @@
 #include "tersor/core/error.hpp"
 #include "tersor/core/exact.hpp"
 #include "tersor/linalg/multiply.hpp"
+#include "tersor/solvers/gptq_factor.hpp"
 #include "tersor/solvers/gptq_kernels.hpp"
 #include "tersor/solvers/gptq_options.hpp"
 #include "tersor/solvers/gptq_problem.hpp"
@@ -25,14 +26,6 @@
 #include <vector>
 
 namespace tersor::inline v0::detail {
-
-/// The triangular matrix of a pass, in the order of processing.
-template <class Scalar>
-struct pass_factor {
-    linalg::matrix_view<const Scalar> terms; ///< U, or M; the strict upper triangle is read
-    std::vector<Scalar> pivots;              ///< U_jj, or R_jj
-    bool is_inverse = false;
-};
 
 template <class Cells, class Scalar>
 class gptq_pass {

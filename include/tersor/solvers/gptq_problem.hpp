@@ -4,12 +4,18 @@
 // What the passes of the solver share: the weights and codes in stored order, in panels of rows. Rows are independent.
 
 #include "tersor/core/concepts.hpp"
+#include "tersor/core/error.hpp"
+#include "tersor/core/strided.hpp"
 #include "tersor/linalg/matrix_view.hpp"
 #include "tersor/solvers/gptq_cells.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
+#include <span>
+#include <string>
 #include <vector>
 
 namespace tersor::inline v0::detail {
@@ -41,6 +47,54 @@ struct weight_problem {
     [[nodiscard]] index length_of(index g) const noexcept { return std::min(group, cols - g * group); }
 };
 
+/// Takes the weights [rows x cols] of a problem; returns their largest magnitude. Errors: `non_finite` for one that is
+/// not finite as a float, which is what quantizers take.
+template <class Scalar, class Source>
+[[nodiscard]] float load_weights(const strided<Source, 2>& source, weight_problem<Scalar>& problem) {
+    problem.weights.resize(static_cast<std::size_t>(problem.rows * problem.cols));
+    Scalar largest = 0;
+    for (index r = 0; r < problem.rows; ++r) {
+        for (index c = 0; c < problem.cols; ++c) {
+            const auto value = static_cast<Scalar>(source.data[r * source.strides[0] + c * source.strides[1]]);
+            if (!(std::abs(value) <= static_cast<Scalar>(std::numeric_limits<float>::max()))) {
+                raise(error_code::non_finite, "gptq: the weight at (" + std::to_string(r) + ", " + std::to_string(c) +
+                                                  ") is " + std::to_string(static_cast<double>(value)) +
+                                                  ": expected a finite float");
+            }
+            largest = std::max(largest, std::abs(value));
+            problem.weights[static_cast<std::size_t>(r * problem.cols + c)] = value;
+        }
+    }
+    return static_cast<float>(largest);
+}
+
+/// Puts column order[k] of the weights, and its importance, at k.
+template <class Scalar>
+void reorder_columns(weight_problem<Scalar>& problem, std::vector<float>& importance, std::span<const index> order) {
+    const std::vector<float> old(importance);
+    for (std::size_t k = 0; k < order.size(); ++k) {
+        importance[k] = old[static_cast<std::size_t>(order[k])];
+    }
+    std::vector<Scalar> row(order.size());
+    for (index r = 0; r < problem.rows; ++r) {
+        Scalar* const values = problem.weights.data() + r * problem.cols;
+        std::copy_n(values, row.size(), row.begin());
+        for (std::size_t k = 0; k < row.size(); ++k) {
+            values[k] = row[static_cast<std::size_t>(order[k])];
+        }
+    }
+}
+
+/// Makes the weights of columns without importance zero.
+template <class Scalar>
+void clear_columns(weight_problem<Scalar>& problem, std::span<const float> importance) {
+    for (index k = 0; k < problem.cols; ++k) {
+        for (index r = 0; r < problem.rows && importance[static_cast<std::size_t>(k)] == 0; ++r) {
+            problem.weights[static_cast<std::size_t>(r * problem.cols + k)] = 0;
+        }
+    }
+}
+
 /// Codes [rows x cols], a byte each, and parameters [rows x groups], in stored order.
 template <class Cells>
 struct weight_codes {
@@ -49,6 +103,14 @@ struct weight_codes {
 
     weight_codes(index rows, index cols, index groups)
         : codes(static_cast<std::size_t>(rows * cols)), parameters(static_cast<std::size_t>(rows * groups)) {}
+
+    /// Takes row r of another solution of the problem.
+    template <class Scalar>
+    void copy_row(const weight_codes& other, index r, const weight_problem<Scalar>& problem) {
+        std::copy_n(other.codes.begin() + r * problem.cols, problem.cols, codes.begin() + r * problem.cols);
+        std::copy_n(other.parameters.begin() + r * problem.groups, problem.groups,
+                    parameters.begin() + r * problem.groups);
+    }
 };
 
 /// Errors W - Q of a panel, [count x cols].

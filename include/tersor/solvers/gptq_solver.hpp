@@ -13,8 +13,9 @@
 #include "tersor/core/error.hpp"
 #include "tersor/core/strided.hpp"
 #include "tersor/linalg/cholesky.hpp"
-#include "tersor/linalg/triangular.hpp"
 #include "tersor/solvers/gptq_damping.hpp"
+#include "tersor/solvers/gptq_factor.hpp"
+#include "tersor/solvers/gptq_fallback.hpp"
 #include "tersor/solvers/gptq_options.hpp"
 #include "tersor/solvers/gptq_order.hpp"
 #include "tersor/solvers/gptq_pass.hpp"
@@ -27,12 +28,10 @@
 #include <Eigen/Core>
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <span>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -57,9 +56,16 @@ public:
     /// Takes the weights and solves.
     template <class Source>
     void solve(const strided<Source, 2>& source) {
-        load(source);
+        cells_.prepare(load_weights(source, problem_));
+        stored_order_ = process_order_ = natural_order(problem_.cols);
         if (is_fallback()) {
-            round_plainly();
+            report_.is_fallback = true;
+            if (options_.fallback == gptq_fallback::rtn) {
+                fit_all();
+                round_plainly(cells_, problem_, solution_);
+            } else {
+                round_around_medians(cells_, problem_, solution_);
+            }
             return;
         }
         choose_orders();
@@ -125,28 +131,6 @@ private:
     }
     [[nodiscard]] bool one_group() const noexcept { return problem_.groups <= 1; }
 
-    template <class Source>
-    void load(const strided<Source, 2>& source) {
-        problem_.weights.resize(static_cast<std::size_t>(problem_.rows * problem_.cols));
-        double largest = 0;
-        for (index r = 0; r < problem_.rows; ++r) {
-            for (index c = 0; c < problem_.cols; ++c) {
-                const auto value = static_cast<Scalar>(source.data[r * source.strides[0] + c * source.strides[1]]);
-                // As a float too, which is what quantizers take.
-                if (!(std::abs(value) <= static_cast<Scalar>(std::numeric_limits<float>::max()))) {
-                    raise(error_code::non_finite,
-                          "gptq: the weight at (" + std::to_string(r) + ", " + std::to_string(c) + ") is " +
-                              std::to_string(static_cast<double>(value)) + ": expected a finite float");
-                }
-                largest = std::max(largest, std::abs(static_cast<double>(value)));
-                problem_.weights[static_cast<std::size_t>(r * problem_.cols + c)] = value;
-            }
-        }
-        cells_.prepare(static_cast<float>(largest));
-        stored_order_ = natural_order(problem_.cols);
-        process_order_ = stored_order_;
-    }
-
     /// Makes h_ the undamped H in an order of W's columns; what it was is freed first.
     void reload(const std::vector<index>& order) {
         matrix().swap(h_);
@@ -193,41 +177,15 @@ private:
     /// more groups after dead columns were cleared.
     void fit_fixed() {
         if (!one_group()) {
-            clear_dead();
+            clear_columns(problem_, importance_);
         }
-        reorder_weights();
+        if (!report_.order.empty()) {
+            reorder_columns(problem_, importance_, stored_order_);
+        }
         if (grids_ == group_grids::fixed) {
             fit_all();
         }
-        clear_dead();
-    }
-
-    void reorder_weights() {
-        if (report_.order.empty()) {
-            return;
-        }
-        std::vector<Scalar> row(static_cast<std::size_t>(problem_.cols));
-        std::vector<float> importance(importance_);
-        for (std::size_t k = 0; k < row.size(); ++k) {
-            importance_[k] = importance[static_cast<std::size_t>(stored_order_[k])];
-        }
-        for (index r = 0; r < problem_.rows; ++r) {
-            Scalar* const values = problem_.weights.data() + r * problem_.cols;
-            std::copy_n(values, row.size(), row.begin());
-            for (std::size_t k = 0; k < row.size(); ++k) {
-                values[k] = row[static_cast<std::size_t>(stored_order_[k])];
-            }
-        }
-    }
-
-    void clear_dead() {
-        for (index k = 0; k < problem_.cols; ++k) {
-            if (importance_[static_cast<std::size_t>(k)] == 0) {
-                for (index r = 0; r < problem_.rows; ++r) {
-                    problem_.weights[static_cast<std::size_t>(r * problem_.cols + k)] = 0;
-                }
-            }
-        }
+        clear_columns(problem_, importance_);
     }
 
     void fit_all() {
@@ -282,24 +240,7 @@ private:
         report_.damping = report.damping;
         report_.damping_floor = report.floor;
         report_.attempts = report.attempts;
-        pass_factor<Scalar> factor;
-        factor.is_inverse = grids_ != group_grids::fixed;
-        factor.pivots.resize(order.size());
-        if (factor.is_inverse) {
-            linalg::invert_upper(linalg::view(h_), exec.part(0.5, 1.0));
-        }
-        for (index j = 0; j < h_.rows(); ++j) {
-            factor.pivots[static_cast<std::size_t>(j)] = h_(j, j);
-        }
-        if (!factor.is_inverse) {
-            for (index i = 0; i < h_.rows(); ++i) {
-                for (index j = i + 1; j < h_.rows(); ++j) {
-                    h_(i, j) = -h_(i, j) / factor.pivots[static_cast<std::size_t>(j)];
-                }
-            }
-        }
-        factor.terms = linalg::view(std::as_const(h_));
-        return factor;
+        return make_pass_factor(h_, grids_ != group_grids::fixed, exec.part(0.5, 1.0));
     }
 
     /// Refines codes and scales; parameters of a lossy store only afterwards, and then codes under them.
@@ -313,10 +254,7 @@ private:
             const std::vector<double> objectives = refine_all(second, !Cells::is_lossy, part(0.75, 1.0));
             for (std::size_t r = 0; r < objectives.size(); ++r) {
                 if (Cells::is_lossy || objectives[r] < first[r]) {
-                    const auto row = static_cast<index>(r), n = problem_.cols, groups = problem_.groups;
-                    std::copy_n(second.codes.begin() + row * n, n, solution_.codes.begin() + row * n);
-                    std::copy_n(second.parameters.begin() + row * groups, groups,
-                                solution_.parameters.begin() + row * groups);
+                    solution_.copy_row(second, static_cast<index>(r), problem_);
                 }
             }
         } else {
@@ -341,43 +279,6 @@ private:
             std::copy(sums.begin(), sums.end(), objectives.begin() + panel.first);
         });
         return objectives;
-    }
-
-    /// Every group on its own grid, every value to the nearest code.
-    void round_plainly() {
-        report_.is_fallback = true;
-        const bool is_median = options_.fallback == gptq_fallback::median;
-        if (!is_median) {
-            fit_all();
-        }
-        for (index r = 0; r < problem_.rows; ++r) {
-            for (index g = 0; g < problem_.groups; ++g) {
-                const index start = r * problem_.cols + g * problem_.group, length = problem_.length_of(g);
-                auto& p = solution_.parameters[static_cast<std::size_t>(r * problem_.groups + g)];
-                const Scalar* const values = problem_.weights.data() + start;
-                std::uint8_t* const codes = solution_.codes.data() + start;
-                if (is_median) {
-                    round_around_median({values, static_cast<std::size_t>(length)}, p, codes);
-                    continue;
-                }
-                for (index i = 0; i < length; ++i) {
-                    codes[i] = cells_.encode(values[i], p, i, problem_.is_ragged(g));
-                }
-            }
-        }
-    }
-
-    void round_around_median(std::span<const Scalar> values, parameters& p, std::uint8_t* codes) const {
-        if constexpr (requires { cells_.rule; }) {
-            Scalar median = 0;
-            p = cells_.rule.fit_median(values, median);
-            for (const Scalar value : values) {
-                *codes++ = cells_.rule.encode_median(value, p, median);
-            }
-        } else {
-            raise(error_code::unsupported,
-                  "gptq: the fallback around the median is one of mode reference and integers");
-        }
     }
 
     Cells cells_;
