@@ -4,6 +4,7 @@
 #include "tersor/calibrators/mse.hpp"
 #include "tersor/calibrators/percentile.hpp"
 
+#include "tests/common/errors.hpp"
 #include "tests/common/isas.hpp"
 
 #include "tersor/quantizers/absmax.hpp"
@@ -43,19 +44,6 @@ Kind make(calibration_options options = {}) {
     } else {
         return Kind(options);
     }
-}
-
-error_code code_of_error(const auto& work, std::string* message = nullptr) {
-    try {
-        work();
-    } catch (const error& e) {
-        if (message != nullptr) {
-            *message = e.what();
-        }
-        return e.code();
-    }
-    ADD_FAILURE() << "no error";
-    return error_code::io;
 }
 
 template <class Kind>

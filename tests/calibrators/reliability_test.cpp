@@ -1,5 +1,7 @@
 #include "tersor/calibrators/reliability.hpp"
 
+#include "tests/common/errors.hpp"
+
 #include <Eigen/Core>
 #include <gtest/gtest.h>
 
@@ -94,22 +96,12 @@ TEST(TopAnswers, AreTheFirstOfTheLargestProbabilities) {
     EXPECT_EQ(answers.confidence, p.rowwise().maxCoeff().cast<double>());
 }
 
-template <class Call>
-error_code refused(const Call& call) {
-    try {
-        (void)call();
-    } catch (const error& e) {
-        return e.code();
-    }
-    return error_code::cancelled;
-}
-
 TEST(CalibrationCurve, BadInputIsRefused) {
     const Eigen::Vector2d p(0.5, 1.0), labels(0.0, 1.0);
     const auto curve = [](const auto& a, const auto& b, index bins = 10) {
-        return refused([&] { return calibration_curve(a, b, {.bins = bins}); });
+        return code_of_error([&] { return calibration_curve(a, b, {.bins = bins}); });
     };
-    EXPECT_EQ(curve(p, labels), error_code::cancelled);
+    EXPECT_EQ(curve(p, labels), std::nullopt);
     EXPECT_EQ(curve(p * std::nan(""), labels), error_code::non_finite);
     EXPECT_EQ(curve(p * 1.1, labels), error_code::invalid_argument);
     EXPECT_EQ(curve(-p, labels), error_code::invalid_argument);
@@ -118,12 +110,12 @@ TEST(CalibrationCurve, BadInputIsRefused) {
     EXPECT_EQ(curve(Eigen::VectorXd(0), Eigen::VectorXd(0)), error_code::invalid_argument);
     EXPECT_EQ(curve(p, labels, 0), error_code::invalid_argument);
     EXPECT_EQ(curve(p, labels, 1'000'001), error_code::invalid_argument);
-    EXPECT_EQ(refused([&] { return brier_score(p, labels.head(1)); }), error_code::shape_mismatch);
-    EXPECT_EQ(refused([&] { return log_loss(2.0 * p, labels); }), error_code::invalid_argument);
+    EXPECT_EQ(code_of_error([&] { return brier_score(p, labels.head(1)); }), error_code::shape_mismatch);
+    EXPECT_EQ(code_of_error([&] { return log_loss(2.0 * p, labels); }), error_code::invalid_argument);
     const Eigen::Matrix2d table{{0.5, 0.5}, {0.1, 0.9}};
-    EXPECT_EQ(refused([&] { return answers_of(table, Eigen::Vector2i(0, 2)); }), error_code::invalid_argument);
-    EXPECT_EQ(refused([&] { return answers_of(table, Eigen::Vector3i(0, 1, 1)); }), error_code::shape_mismatch);
-    EXPECT_EQ(refused([&] { return answers_of(table * std::nan(""), Eigen::Vector2i(0, 1)); }), error_code::non_finite);
+    EXPECT_EQ(code_of_error([&] { return answers_of(table, Eigen::Vector2i(0, 2)); }), error_code::invalid_argument);
+    EXPECT_EQ(code_of_error([&] { return answers_of(table, Eigen::Vector3i(0, 1, 1)); }), error_code::shape_mismatch);
+    EXPECT_EQ(code_of_error([&] { return answers_of(table * std::nan(""), Eigen::Vector2i(0, 1)); }), error_code::non_finite);
 }
 
 } // namespace
