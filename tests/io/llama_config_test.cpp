@@ -75,6 +75,23 @@ TEST(LlamaConfig, NewerFilesKeepTheRotaryNumbersTogether) {
     EXPECT_TRUE(c.scaling.type.empty());
 }
 
+TEST(LlamaConfig, YarnKeepsTheNumbersThatAreSaid) {
+    json::value from = usual_config();
+    from["rope_scaling"] = json::parse(R"({"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 512,
+        "attn_factor": 1.5, "beta_fast": 16, "beta_slow": null})",
+                                       "r");
+    const llama::rope_scaling yarn = llama::read_config(from, "config.json").scaling;
+    EXPECT_EQ(yarn.factor, 4.0);
+    EXPECT_EQ(yarn.original_context, 512u);
+    EXPECT_EQ(yarn.attention_factor, 1.5); // either name
+    EXPECT_EQ(yarn.beta_fast, 16.0);
+    EXPECT_FALSE(yarn.beta_slow || yarn.extrapolation_factor);
+    from["rope_scaling"]["attention_factor"] = 2.0;
+    EXPECT_EQ(llama::read_config(from, "config.json").scaling.attention_factor, 2.0);
+    from["rope_scaling"]["beta_fast"] = -1;
+    EXPECT_THROW(static_cast<void>(llama::read_config(from, "config.json")), tersor::error);
+}
+
 TEST(LlamaConfig, AnotherComputationIsUnsupported) {
     using tersor::error_code;
     for (const auto& [name, value] : std::initializer_list<std::pair<const char*, json::value>>{

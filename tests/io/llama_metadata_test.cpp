@@ -44,6 +44,8 @@ TEST_F(LlamaMetadata, HyperParametersHaveTheTypesThatLlamaCppReads) {
     c.scaling.type = "yarn";
     c.scaling.factor = 4.0;
     c.scaling.original_context = 128;
+    c.scaling.attention_factor = 1.25;
+    c.scaling.beta_fast = 16.0;
     gguf_metadata m;
     llama::add_config(m, c, "name", 15);
     const gguf_file file = file_of(m);
@@ -55,11 +57,14 @@ TEST_F(LlamaMetadata, HyperParametersHaveTheTypesThatLlamaCppReads) {
           "llama.vocab_size", "llama.rope.dimension_count", "llama.rope.scaling.original_context_length"}) {
         EXPECT_EQ(file.at(key).type(), type::u32) << key;
     }
-    for (const char* const key :
-         {"llama.rope.freq_base", "llama.attention.layer_norm_rms_epsilon", "llama.rope.scaling.factor"}) {
+    for (const char* const key : {"llama.rope.freq_base", "llama.attention.layer_norm_rms_epsilon",
+                                  "llama.rope.scaling.factor", "llama.rope.scaling.yarn_attn_factor"}) {
         EXPECT_EQ(file.at(key).type(), type::f32) << key;
     }
     EXPECT_EQ(file.get<std::string>("llama.rope.scaling.type"), "yarn");
+    EXPECT_EQ(file.get<float>("llama.rope.scaling.yarn_beta_fast"), 16.0f);
+    EXPECT_FALSE(file.contains("llama.rope.scaling.yarn_beta_slow")); // llama.cpp has a default for what is not said
+    EXPECT_FALSE(file.contains("llama.rope.scaling.yarn_ext_factor"));
     EXPECT_EQ(file.get<std::uint32_t>("llama.attention.key_length"), 64u);
     EXPECT_EQ(file.get<std::uint32_t>("general.quantization_version"), 2u);
     const auto heads = llama::read_head_counts(file);

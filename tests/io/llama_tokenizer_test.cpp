@@ -85,6 +85,25 @@ TEST(LlamaTokenizer, SpecialTokensComeFromEitherConfiguration) {
     EXPECT_EQ(by_name.chat_template, "{{ x }}");
 }
 
+TEST(LlamaTokenizer, OfSeveralChatTemplatesTheDefaultOneIsTaken) {
+    const auto template_of = [](const char* settings) {
+        return read(usual_tokenizer(), json::parse(settings, "s")).chat_template;
+    };
+    EXPECT_EQ(template_of(R"({"chat_template": [{"name": "tool_use", "template": "t"},
+                                                {"name": "default", "template": "d"}]})"),
+              "d");
+    EXPECT_EQ(template_of(R"({"chat_template": [{"name": "tool_use", "template": "t"}, 7]})"), "");
+    EXPECT_EQ(template_of(R"({"chat_template": 7})"), "");
+}
+
+TEST(LlamaTokenizer, WhatLooksSpecialIsControl) {
+    for (const char* const text : {"<mask>", "<2mass>", "[@BOS@]", "<|user|>", "<\xEF\xBD\x9Cuser\xEF\xBD\x9C>"}) {
+        json::value from = usual_tokenizer();
+        from["added_tokens"] = json::array{json::object{{"id", 5}, {"content", text}, {"special", false}}};
+        EXPECT_EQ(read(from).types[5], token_type::control) << text;
+    }
+}
+
 TEST(LlamaTokenizer, TheTemplateSaysWhetherTextsAreFramed) {
     json::value from = usual_tokenizer();
     from["post_processor"] = json::parse(R"({"type": "Sequence", "processors": [{"type": "ByteLevel"},
@@ -102,7 +121,7 @@ TEST(LlamaTokenizer, KnownRulesHaveTheirNames) {
         from["pre_tokenizer"] = json::parse(pre, "pre");
         return read(from).pre;
     };
-    const auto split = [](const std::string& regex) {
+    const auto split = [](const std::string& regex, bool ignores_merges = true) {
         json::value pre;
         pre["type"] = "Sequence";
         pre["pretokenizers"] = json::array{
@@ -114,13 +133,14 @@ TEST(LlamaTokenizer, KnownRulesHaveTheirNames) {
                 {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", false}}};
         json::value from = usual_tokenizer();
         from["pre_tokenizer"] = pre;
+        from["model"]["ignore_merges"] = ignores_merges;
         return read(from).pre;
     };
     // the regular expressions as the models' own tokenizer.json spell them
-    EXPECT_EQ(
-        split("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*"
-              "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"),
-        "llama-bpe");
+    const std::string llama3 = "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}"
+                               "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+    EXPECT_EQ(split(llama3), "llama-bpe");
+    EXPECT_EQ(split(llama3, false), "smaug-bpe"); // the same rule, words that are tokens merged as others
     EXPECT_EQ(split("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*"
                     "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"),
               "qwen2");

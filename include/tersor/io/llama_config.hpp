@@ -27,6 +27,7 @@ struct rope_scaling {
     double low_freq_factor = 1.0;       ///< llama3
     double high_freq_factor = 4.0;      ///< llama3
     std::uint32_t original_context = 0; ///< llama3, yarn; 0: not said
+    std::optional<double> extrapolation_factor, attention_factor, beta_fast, beta_slow; ///< yarn, where they are said
 };
 
 /// Hyper-parameters; lengths and counts are positive.
@@ -81,6 +82,11 @@ namespace detail {
         raise(error_code::corrupt_file, source + ": '" + std::string(name) + "' is not a positive number");
     }
     return number;
+}
+
+[[nodiscard]] inline std::optional<double> read_optional(const json::value& from, std::string_view name,
+                                                         const std::string& source) {
+    return find_set(from, name) == nullptr ? std::nullopt : std::optional(read_positive(from, name, 1.0, source));
 }
 
 [[nodiscard]] inline std::string string_or(const json::value& from, std::string_view name, std::string_view otherwise) {
@@ -139,6 +145,13 @@ inline void check_computation(const json::value& from, const std::string& source
     scaling.high_freq_factor = read_positive(from, "high_freq_factor", 4.0, source);
     if (find_set(from, "original_max_position_embeddings") != nullptr) {
         scaling.original_context = read_count(from, "original_max_position_embeddings", source);
+    }
+    if (type == "yarn") {
+        const bool is_long_name = find_set(from, "attention_factor") != nullptr;
+        scaling.extrapolation_factor = read_optional(from, "extrapolation_factor", source);
+        scaling.attention_factor = read_optional(from, is_long_name ? "attention_factor" : "attn_factor", source);
+        scaling.beta_fast = read_optional(from, "beta_fast", source);
+        scaling.beta_slow = read_optional(from, "beta_slow", source);
     }
     return scaling;
 }

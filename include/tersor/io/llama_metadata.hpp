@@ -47,6 +47,15 @@ inline void add_config(gguf_metadata& to, const config& c, std::string_view name
         if (c.scaling.original_context != 0) {
             to.add("llama.rope.scaling.original_context_length", c.scaling.original_context);
         }
+        const auto add_said = [&to](const char* key, const std::optional<double>& number) {
+            if (number) {
+                to.add(key, static_cast<float>(*number));
+            }
+        };
+        add_said("llama.rope.scaling.yarn_ext_factor", c.scaling.extrapolation_factor);
+        add_said("llama.rope.scaling.yarn_attn_factor", c.scaling.attention_factor);
+        add_said("llama.rope.scaling.yarn_beta_fast", c.scaling.beta_fast);
+        add_said("llama.rope.scaling.yarn_beta_slow", c.scaling.beta_slow);
     }
     to.add("general.file_type", file_type);
     to.add("general.quantization_version", quantization_version);

@@ -6,7 +6,8 @@
 //
 //   ByteLevel with its own regex                            gpt-2
 //   single digits, then ByteLevel with its own regex        smollm
-//   Split by the regex of Llama 3, then ByteLevel           llama-bpe
+//   Split by the regex of Llama 3, then ByteLevel           llama-bpe if the model ignores merges for whole words that
+//                                                           are tokens, as llama.cpp does under that name; else smaug-bpe
 //   Split by the regex of Qwen 2, then ByteLevel            qwen2
 //   Split by the regex of Tekken, then ByteLevel            tekken
 //   Split by the regex of GPT-4o, then ByteLevel            gpt-4o
@@ -117,7 +118,10 @@ inline void collect_steps(const json::value& from, std::vector<const json::value
     if (text_member(*steps.front(), "type") == "Digits") {
         return cuts && flag_member(*steps.front(), "individual_digits", false) ? "smollm" : "default";
     }
-    return cuts ? "default" : split_name(*steps.front());
+    const std::string name = cuts ? "default" : split_name(*steps.front());
+    const json::value* const model = tokenizer.find("model");
+    const bool ignores_merges = model != nullptr && flag_member(*model, "ignore_merges", false);
+    return name == "llama-bpe" && !ignores_merges ? "smaug-bpe" : name;
 }
 
 } // namespace tersor::inline v0::llama::detail

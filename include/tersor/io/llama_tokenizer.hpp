@@ -32,7 +32,7 @@ struct tokenizer {
     std::optional<std::uint32_t> bos, eos, unknown, padding;
     bool adds_bos = false;
     bool adds_eos = false;
-    std::string chat_template; ///< empty: none
+    std::string chat_template; ///< the default one where there are several; empty: none
 };
 
 namespace detail {
@@ -57,8 +57,11 @@ namespace detail {
 
 // Tokens that some models mark as ordinary although they are commands.
 [[nodiscard]] inline bool looks_special(std::string_view text) noexcept {
-    return text == "<pad>" || text == "<mask>" || (text.starts_with("<|") && text.ends_with("|>")) ||
-           (text.starts_with("<unused") && text.ends_with(">"));
+    const auto is_between = [text](std::string_view begin, std::string_view end) {
+        return text.starts_with(begin) && text.ends_with(end);
+    };
+    return text == "<pad>" || text == "<mask>" || text == "<2mass>" || text == "[@BOS@]" || is_between("<|", "|>") ||
+           is_between("<\xEF\xBD\x9C", "\xEF\xBD\x9C>") || is_between("<unused", ">"); // the bars of DeepSeek are wide
 }
 
 inline void add_token(tokenizer& to, const json::value& id, std::string text, token_type type,
@@ -193,6 +196,18 @@ inline void read_merges(tokenizer& to, const json::value& model, const std::stri
     return processor != nullptr && token && id_of(t, framing_token(*processor, at_begin)) == token;
 }
 
+// One text, or a list of them with names, of which one is "default".
+[[nodiscard]] inline std::string default_chat_template(const json::value& settings) {
+    if (const json::value* const list = find_of_kind(&settings, "chat_template", json::kind::array)) {
+        for (const json::value& entry : list->as_array()) {
+            if (text_member(entry, "name") == "default") {
+                return text_member(entry, "template");
+            }
+        }
+    }
+    return text_member(settings, "chat_template");
+}
+
 } // namespace detail
 
 /// Reads a tokenizer.json with what tokenizer_config.json (`settings`) and config.json say of special tokens; both may
@@ -228,9 +243,7 @@ inline void read_merges(tokenizer& to, const json::value& model, const std::stri
     result.padding = detail::special_id(result, settings, config, "pad");
     result.adds_bos = detail::frames(result, from, settings, result.bos, true);
     result.adds_eos = detail::frames(result, from, settings, result.eos, false);
-    if (const json::value* const text = detail::find_of_kind(&settings, "chat_template", json::kind::string)) {
-        result.chat_template = text->as_string();
-    }
+    result.chat_template = detail::default_chat_template(settings);
     return result;
 }
 
