@@ -16,6 +16,7 @@
 // Bins are found in float as torch.histc does: trunc((x - min) / (max - min) * bins), the largest value in the last
 // bin.
 
+#include "tersor/calibrators/compatibility/linspace.hpp"
 #include "tersor/core/concepts.hpp"
 #include "tersor/core/error.hpp"
 #include "tersor/core/exact.hpp"
@@ -159,24 +160,15 @@ private:
         }
     }
 
-    /// Point k of `steps` equal steps between two numbers, counted from the nearer end as torch.linspace does.
-    static float point(value_range range, std::size_t k, std::size_t steps) noexcept {
-        const float step = (range.hi - range.lo) / static_cast<float>(steps);
-        return k < (steps + 1) / 2 ? range.lo + exact::product(step, static_cast<float>(k))
-                                   : range.hi - exact::product(step, static_cast<float>(steps - k));
-    }
-
     void add_spread(value_range old, std::vector<float>& sums) const {
         constexpr std::size_t parts = 16;
         const std::size_t bins = counts_.size();
         const float half = exact::product(0.5f, (old.hi - old.lo) / static_cast<float>(bins * parts));
-        std::vector<float> edges;
-        for (std::size_t k = 0; k <= bins; ++k) {
-            edges.push_back(point({min_, max_}, k, bins));
-        }
+        const std::vector<float> edges = detail::linspace(min_, max_, bins);
+        const std::vector<float> begins = detail::linspace(old.lo, old.hi, bins * parts);
         std::vector<double> spread(bins);
         for (std::size_t k = 0; k < bins * parts; ++k) {
-            const float middle = point(old, k, bins * parts) + half;
+            const float middle = begins[k] + half;
             const auto above = std::upper_bound(edges.begin(), edges.end(), middle) - edges.begin();
             const auto bin = static_cast<std::size_t>(
                 std::clamp<std::ptrdiff_t>(above - 1, 0, static_cast<std::ptrdiff_t>(bins) - 1));
