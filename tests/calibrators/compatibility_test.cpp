@@ -7,10 +7,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,8 +40,19 @@ std::int64_t one(const golden::file& file, const std::string& name) {
     return file.tensor<std::int32_t>(name).at(0);
 }
 
+// Number `key` of a data set in the recorded settings {"<set>": {"<key>": <number>, ...}, ...}.
+tersor::index setting(const golden::file& file, const std::string& set, const std::string& key,
+                      tersor::index otherwise) {
+    const std::string* const text = file.opened().find_metadata("config");
+    const std::size_t begin = text == nullptr ? std::string::npos : text->find("\"" + set + "\": {");
+    const std::size_t at = begin == std::string::npos ? begin : text->find("\"" + key + "\": ", begin);
+    return at == std::string::npos || at > text->find('}', begin) ? otherwise
+                                                                  : std::stol(text->substr(at + key.size() + 4));
+}
+
 void expect_modelopt_ranges(const golden::file& file, const std::string& name, const modelopt::histogram& h) {
     SCOPED_TRACE(name);
+    const tersor::index start = setting(file, name, "start", 128), stride = setting(file, name, "stride", 1);
     const auto indices = file.tensor<std::int32_t>(name + ".percentile_idx");
     const double percents[] = {0.0, 50.0, 90.0, 99.0, 99.9, 99.99, 99.999, 100.0};
     for (std::size_t i = 0; i < indices.size(); ++i) {
@@ -52,15 +65,15 @@ void expect_modelopt_ranges(const golden::file& file, const std::string& name, c
         for (const bool is_unsigned : {false, true}) {
             const std::string key = name + ".mse_" + (is_unsigned ? "u" : "s") + std::to_string(bits);
             if (file.has(key + "_bin")) {
-                const auto found = h.mse({bits, is_unsigned});
-                EXPECT_LE(std::abs(found.bin - one(file, key + "_bin")), 1) << key;
+                const auto found = h.mse({bits, is_unsigned}, start, stride);
+                EXPECT_LE(std::abs(found.bin - one(file, key + "_bin")), stride) << key;
             }
         }
     }
     for (const bool is_unsigned : {false, true}) {
         const std::string key = name + ".entropy_" + (is_unsigned ? "u8" : "s8");
         if (file.has(key + "_bin_nan_skipped")) {
-            const auto found = h.entropy({8, is_unsigned});
+            const auto found = h.entropy({8, is_unsigned}, start, stride);
             EXPECT_EQ(found.bin, one(file, key + "_bin_nan_skipped")) << key;
             const double least = file.tensor<double>(key + "_min").at(0);
             if (std::isfinite(least)) {
@@ -81,8 +94,9 @@ TEST(Modelopt, ReproducesRecordedHistogramsAndRanges) {
         const auto counts = file.tensor<std::int32_t>(name + ".hist");
         const std::vector<std::int64_t> wide(counts.begin(), counts.end());
         const auto edges = file.tensor<float>(name + ".edges");
-        // Only growth changes the number of bins that a histogram starts with.
-        modelopt::histogram h(name.rfind("growth", 0) == 0 ? 512 : static_cast<tersor::index>(counts.size()));
+        // Without settings: only growth changes the number of bins that a histogram starts with.
+        const tersor::index bins = name.rfind("growth", 0) == 0 ? 512 : static_cast<tersor::index>(counts.size());
+        modelopt::histogram h(setting(file, name, "bins", bins));
         for (const auto& batch : data) {
             h.observe(batch);
         }
@@ -116,6 +130,11 @@ TEST(Modelopt, ReproducesRecordedHistogramsAndRanges) {
             for (std::size_t i = 0; i < sums.size(); ++i) {
                 EXPECT_NEAR(sums[i], static_cast<double>(expected[i]), 1e-3 * static_cast<double>(expected[i])) << key;
             }
+            const double least = *std::min_element(sums.begin(), sums.end());
+            const auto chosen =
+                std::find(candidates.begin(), candidates.end(), file.tensor<float>(key + "_amax").at(0));
+            ASSERT_NE(chosen, candidates.end()) << key;
+            EXPECT_LE(sums[static_cast<std::size_t>(chosen - candidates.begin())], 1.001 * least) << key;
         }
     }
     EXPECT_GT(cases, 0u);
@@ -132,6 +151,43 @@ TEST(Modelopt, ReproducesRangesOfRecordedHistograms) {
         const auto counts = file.tensor<std::int32_t>(name + ".hist");
         expect_modelopt_ranges(
             file, name, modelopt::histogram({counts.begin(), counts.end()}, file.tensor<float>(name + ".edges")));
+    }
+}
+
+TEST(Modelopt, ReproducesRecordedErrorsOfChannels) {
+    const golden::file file("calibration/per_channel");
+    for (const int bits : {8, 4}) {
+        const std::string key = "modelopt.msecal_s" + std::to_string(bits) + "_axis0";
+        if (!file.has(key + "_losses")) {
+            continue;
+        }
+        const auto expected = file.tensor<float>(key + "_losses"), chosen = file.tensor<float>(key + "_amax");
+        const auto largest = file.tensor<float>("modelopt.amax_axis0");
+        const std::size_t channels = largest.size(), steps = expected.size() / channels;
+        for (std::size_t c = 0; c < channels; ++c) {
+            std::vector<float> candidates;
+            for (std::size_t k = 0; k < steps; ++k) {
+                candidates.push_back(largest[c] *
+                                     (0.25f + 3.75f * static_cast<float>(k) / static_cast<float>(steps - 1)));
+            }
+            std::vector<double> sums(steps);
+            for (int batch = 0; file.has("batch" + std::to_string(batch)); ++batch) {
+                const auto x = file.tensor<float>("batch" + std::to_string(batch));
+                const std::size_t size = x.size() / channels;
+                const auto more =
+                    modelopt::squared_errors(std::span(x).subspan(c * size, size), candidates, {bits, false});
+                for (std::size_t k = 0; k < steps; ++k) {
+                    sums[k] += more[k];
+                }
+            }
+            std::size_t best = 0;
+            for (std::size_t k = 0; k < steps; ++k) {
+                const auto loss = static_cast<double>(expected[k * channels + c]);
+                EXPECT_NEAR(sums[k], loss, 1e-3 * loss) << key << " channel " << c << " candidate " << k;
+                best = sums[k] < sums[best] ? k : best;
+            }
+            EXPECT_NEAR(candidates[best], chosen[c], 1e-6f * chosen[c]) << key << " channel " << c;
+        }
     }
 }
 
@@ -176,6 +232,9 @@ TEST(Onnxruntime, ReproducesRecordedHistogramsAndRanges) {
             const value_range range = h.percentile(percents[i]);
             EXPECT_EQ(range.lo, percentiles[2 * i]) << percents[i];
             EXPECT_EQ(range.hi, percentiles[2 * i + 1]) << percents[i];
+        }
+        if (!file.has(name + ".kl_min_max")) {
+            continue;
         }
         const auto expected = file.tensor<double>(name + ".kl_min_max");
         const value_range range = h.entropy(levels);

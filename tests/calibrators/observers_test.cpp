@@ -77,47 +77,77 @@ TEST(Observers, ReproduceRecordedMinMaxAndMovingAverages) {
     EXPECT_GT(cases, 0u);
 }
 
+// The recorded batches with the channels of one axis between all axes before and all axes behind it.
+template <class Calibrator>
+Calibrator observed(Calibrator calibrator, const golden::file& file, std::size_t axis) {
+    for (int batch = 0; file.has("batch" + std::to_string(batch)); ++batch) {
+        const std::string name = "batch" + std::to_string(batch);
+        const auto shape = file.shape(name);
+        Eigen::Index sizes[] = {1, shape.at(axis), 1};
+        for (std::size_t i = 0; i < shape.size(); ++i) {
+            sizes[i < axis ? 0 : 2] *= i == axis ? 1 : shape[i];
+        }
+        const auto x = file.tensor<float>(name);
+        calibrator.observe(
+            Eigen::TensorMap<const Eigen::Tensor<float, 3, Eigen::RowMajor>>(x.data(), sizes[0], sizes[1], sizes[2]));
+    }
+    return calibrator;
+}
+
+// Checks "axis<a>.<observer>.<type>.<scheme>".
+template <class Calibrator>
+void expect_channels(const Calibrator& seen, const golden::file& file, const std::string& stem) {
+    const auto scales = file.tensor<float>(stem + ".scale");
+    ASSERT_EQ(seen.channels(), static_cast<tersor::index>(scales.size()));
+    const integer_bounds bounds =
+        stem.find(".quint8.") != std::string::npos ? integer_bounds{0, 255} : integer_bounds{-128, 127};
+    for (std::size_t c = 0; c < scales.size(); ++c) {
+        const auto& state = seen.state(static_cast<tersor::index>(c));
+        const value_range range{state.min(), state.max()};
+        if (stem.ends_with("float_qparams")) {
+            const float_affine_parameters p = pytorch_float_affine(range, bounds);
+            EXPECT_EQ(p.scale, scales[c]) << c;
+            EXPECT_EQ(static_cast<double>(p.zero_point), file.tensor<double>(stem + ".zero_point")[c]) << c;
+        } else {
+            const affine_parameters p =
+                stem.ends_with(".affine") ? pytorch_affine(range, bounds) : pytorch_symmetric(range, bounds);
+            EXPECT_EQ(p.scale, scales[c]) << c;
+            EXPECT_EQ(p.zero_point, file.tensor<std::int32_t>(stem + ".zero_point")[c]) << c;
+        }
+    }
+}
+
 TEST(Observers, ReproduceRecordedRangesOfChannels) {
     const golden::file file("calibration/per_channel");
     int cases = 0;
-    for (const int axis : {0, 1}) {
-        const calibration_options options{.channel_axis = axis};
-        min_max whole(options);
-        moving_average moving(0.05f, options);
-        for (const std::string batch : {"batch0", "batch1", "batch2"}) {
-            const auto shape = file.shape(batch);
-            const auto x = file.tensor<float>(batch);
-            const Eigen::TensorMap<const Eigen::Tensor<float, 3, Eigen::RowMajor>> values(x.data(), shape[0], shape[1],
-                                                                                          shape[2]);
-            whole.observe(values);
-            moving.observe(values);
+    for (const std::string& name : file.names()) {
+        if (!name.starts_with("axis") || !name.ends_with(".scale") || name.find("minmax_q") != std::string::npos) {
+            continue; // the observers with bounds of their own see the same ranges
         }
-        const std::string stem = "axis" + std::to_string(axis) + ".";
-        const auto check = [&](const std::string& name, const auto& calibrator) {
-            if (!file.has(name + ".quint8.affine.scale")) {
-                return;
-            }
-            ++cases;
-            const auto scales = file.tensor<float>(name + ".quint8.affine.scale");
-            const auto zeros = file.tensor<std::int32_t>(name + ".quint8.affine.zero_point");
-            ASSERT_EQ(calibrator.channels(), static_cast<tersor::index>(scales.size()));
-            for (std::size_t c = 0; c < scales.size(); ++c) {
-                const auto& seen = calibrator.state(static_cast<tersor::index>(c));
-                const affine_parameters p = pytorch_affine({seen.min(), seen.max()}, {0, 255});
-                EXPECT_EQ(p.scale, scales[c]) << name << " " << c;
-                EXPECT_EQ(p.zero_point, zeros[c]) << name << " " << c;
-            }
-        };
-        check(stem + "minmax", whole);
-        check(stem + "movavg_c0.05", moving);
-        const std::string of_modelopt = "modelopt.amax_axis" + std::to_string(axis);
-        const auto largest = file.has(of_modelopt) ? file.tensor<float>(of_modelopt) : std::vector<float>();
-        for (std::size_t c = 0; c < largest.size(); ++c) {
-            const auto& seen = whole.state(static_cast<tersor::index>(c));
-            EXPECT_EQ(std::max(seen.max(), -seen.min()), largest[c]);
+        ++cases;
+        SCOPED_TRACE(name);
+        const std::string stem = name.substr(0, name.size() - 6);
+        const std::size_t axis = static_cast<std::size_t>(stem[4] - '0'), momentum = stem.find(".movavg_c");
+        const calibration_options options{.channel_axis = 1};
+        if (momentum == std::string::npos) {
+            expect_channels(observed(min_max(options), file, axis), file, stem);
+        } else {
+            expect_channels(observed(moving_average(std::stof(stem.substr(momentum + 9)), options), file, axis), file,
+                            stem);
         }
     }
     EXPECT_GT(cases, 0);
+    for (const std::size_t axis : {0u, 1u, 2u}) {
+        const std::string name = "modelopt.amax_axis" + std::to_string(axis);
+        if (file.has(name)) {
+            const auto largest = file.tensor<float>(name);
+            const min_max whole = observed(min_max({.channel_axis = 1}), file, axis);
+            for (std::size_t c = 0; c < largest.size(); ++c) {
+                const auto& seen = whole.state(static_cast<tersor::index>(c));
+                EXPECT_EQ(std::max(seen.max(), -seen.min()), largest[c]) << name << " " << c;
+            }
+        }
+    }
 }
 
 } // namespace

@@ -121,7 +121,7 @@ protected:
                 ++cases;
             }
         }
-        EXPECT_GE(cases, 6);
+        EXPECT_GT(cases, 0);
     }
 };
 

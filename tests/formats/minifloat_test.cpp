@@ -142,10 +142,15 @@ void expect_golden(const std::string& name) {
     const auto other = has_other ? recorded.tensor<std::uint8_t>(name + ".nosat") : saturating;
     ASSERT_EQ(x.size(), saturating.size());
     ASSERT_EQ(x.size(), other.size());
-    ASSERT_GT(x.size(), 500u);
+    ASSERT_FALSE(x.empty());
     for (std::size_t i = 0; i < x.size(); ++i) {
-        if (std::isnan(x[i]) && Format::special_codes == specials::finite) {
-            continue; // the recorded code stands for no number
+        if (std::isnan(x[i])) {
+            // Programs differ in the sign of a NaN; formats without NaN have no code for it.
+            if (Format::special_codes != specials::finite) {
+                ASSERT_TRUE(std::isnan(Format::decode(Format::encode(x[i])))) << name;
+                ASSERT_TRUE(std::isnan(Format::decode(Format::encode_nonsaturating(x[i])))) << name;
+            }
+            continue;
         }
         ASSERT_EQ(Format::encode(x[i]), saturating[i]) << name << " of " << x[i];
         ASSERT_EQ(Format::encode_nonsaturating(x[i]), other[i]) << name << " of " << x[i];

@@ -9,8 +9,9 @@
 //   code = clamp(round(x / scale) + zero point, 0, 255)
 //
 // Every operation is rounded to float, rounding to integers is half to even. `zero_point<uint8>` gives the same except
-// where hi - lo overflows: here, as there, the scale is then infinite and every code is the zero point. Source: ONNX
-// operator specification, DynamicQuantizeLinear-11; the scale of zeros is onnxruntime's.
+// next to the largest float, where its values stay finite: here the scale is infinite where hi - lo overflows, as in
+// ONNX, and every code is the zero point. Source: ONNX operator specification, DynamicQuantizeLinear-11; the scale of
+// zeros is onnxruntime's.
 
 #include "tersor/core/concepts.hpp"
 #include "tersor/formats/integer.hpp"

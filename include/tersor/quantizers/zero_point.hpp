@@ -11,7 +11,8 @@
 //
 // Every operation is rounded to float, rounding to integers is half to even. This is the rule of PyTorch's observers
 // (without their smallest scale) and of ONNX QuantizeLinear. A group of zeros has scale 1 and zero point 0 (unsigned) or
-// lowest (signed).
+// lowest (signed). Unlike there, lo and hi stay 1 % and half a step below the largest float, so that no value of the
+// grid is infinite.
 
 #include "tersor/core/concepts.hpp"
 #include "tersor/formats/format.hpp"
