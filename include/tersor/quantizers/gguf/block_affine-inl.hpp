@@ -7,127 +7,64 @@
 
 namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf {
 
-/// Integers that order as floats do, and back.
-inline vi ordered_bits(vi b) noexcept {
-    return select(splat(0) > b, b ^ splat(0x7FFFFFFF), b);
-}
+/// What the one pass stores beside the codes of sixteen blocks.
+template <int Top>
+struct affine_headers {
+    static constexpr std::size_t size = ::tersor::gguf::detail::block_values;
+    // Codes are never above Top: three roundings raise a quotient of at most Top by far less than a half.
+    static constexpr int most = 255;
+    float lows[16], inverses[16];
+    std::uint16_t scales[16], minima[16];
 
-/// The least and the largest value of each of up to 16 blocks; later ones repeat the last.
-inline void block_ranges(const float* x, std::size_t count, float* lo, float* hi) noexcept {
-    constexpr std::size_t size = ::tersor::gguf::detail::block_values;
-    std::int32_t above[16] = {}, below[16] = {};
-    for (std::size_t b = 0; b < count; b += 4) {
-        vi most[4], least[4];
-        TERSOR_UNROLL
-        for (std::size_t k = 0; k < 4; ++k) {
-            const float* const block = x + size * (b + k < count ? b + k : count - 1);
-            vf largest = load(block), smallest = largest;
-            for (std::size_t i = lanes; i < size; i += lanes) {
-                largest = max(load(block + i), largest);
-                smallest = min(load(block + i), smallest);
-            }
-            most[k] = ordered_bits(bits(largest));
-            least[k] = ordered_bits(bits(smallest)) ^ splat(-1);
+    void measure(const float* x) noexcept {
+        const vf zero = splat(0.0f), one = splat(1.0f), infinity = as_float(splat(0x7F800000));
+        float hi[16], steps[16];
+        find_ranges(x, hi);
+        encode_halves(lows, minima);
+        for (std::size_t at = 0; at < 16; at += lanes) {
+            const vf step = (load(hi + at) - load(lows + at)) / splat(static_cast<float>(Top));
+            const vf per_step = select(step == zero, zero, one / step);
+            store(steps + at, step);
+            // Where either overflows every code is 0.
+            const vm finite = (infinity > step) & (infinity > per_step);
+            store(inverses + at, select(finite, per_step, zero));
+            store(lows + at, select(finite, load(lows + at), zero));
         }
-        reduce_max(above + b, most[0], most[1], most[2], most[3]);
-        reduce_max(below + b, least[0], least[1], least[2], least[3]);
+        encode_halves(steps, scales);
     }
-    for (std::size_t at = 0; at < 16; at += lanes) {
-        store(hi + at, as_float(ordered_bits(load(above + at))));
-        store(lo + at, as_float(ordered_bits(load(below + at) ^ splat(-1))));
+    [[nodiscard]] vi levels(const float* x, std::size_t b, std::size_t i) const noexcept {
+        return truncate((load(x + b * size + i) - splat(lows[b])) * splat(inverses[b]) + splat(0.5f));
     }
-    vm zeros = splat(0) > splat(0);
-    for (std::size_t at = 0; at < 16; at += lanes) {
-        zeros = zeros | (load(lo + at) == splat(0.0f));
+    template <class Block>
+    void write(std::size_t b, Block& out) const noexcept {
+        out.d = scales[b];
+        out.m = minima[b];
     }
-    for (std::size_t b = 0; any(zeros) && b < count; ++b) {
-        // Zeros of both signs are equal: the first one counts.
-        const float* first = x + size * b;
-        while (lo[b] == 0.0f && *first != 0.0f) {
-            ++first;
-        }
-        lo[b] = lo[b] == 0.0f ? *first : lo[b];
-    }
-}
 
-/// 16 floats to halves, as bits.
-inline void store_halves(std::uint16_t* out, const float* x) noexcept {
-    for (std::size_t at = 0; at < 16; at += lanes) {
-        if constexpr (has_half_conversion) {
-            store_half(out + at, load(x + at));
-        } else {
-            for (std::size_t k = at; k < at + lanes; ++k) {
-                out[k] = fp16::encode(x[k]);
-            }
+private:
+    /// Zeros of both signs are equal: of lows the first one counts, and no `hi` is a negative zero.
+    void find_ranges(const float* x, float* hi) noexcept {
+        block_ranges<size>(x, 16, lows, hi);
+        vm zeros = splat(0) > splat(0);
+        for (std::size_t at = 0; at < 16; at += lanes) {
+            store(hi + at, load(hi + at) + splat(0.0f));
+            zeros = zeros | (load(lows + at) == splat(0.0f));
         }
-    }
-}
-
-/// Up to 16 blocks of q4_1 or q5_1, whose codes are levels(block, position of the first lane).
-template <class Type, class Levels>
-inline void store_blocks(Levels levels, std::size_t count, const std::uint16_t* d, const std::uint16_t* m,
-                         typename Type::block* out) noexcept {
-    constexpr std::size_t parts = 16 / lanes, at_once = 4 / parts;
-    for (std::size_t b = 0; b < count; b += at_once) {
-        // What four registers fill: the low halves of the codes, and where there is a fifth bit, two of them a byte.
-        vi low[4], fifth[4];
-        TERSOR_UNROLL
-        for (std::size_t r = 0; r < 4; ++r) {
-            const std::size_t block = b + r / parts < count ? b + r / parts : count - 1, i = r % parts * lanes;
-            const vi first = levels(block, i), second = levels(block, i + 16);
-            low[r] = Type::top == 31 ? (first & splat(15)) | shl<4>(second & splat(15)) : first | shl<4>(second);
-            fifth[r] = Type::top == 31 ? shr<4>(first) | (shr<3>(second) & splat(2)) : first;
-        }
-        std::uint8_t bytes[64], bits_of[64];
-        store_u8(bytes, low[0], low[1], low[2], low[3]);
-        if constexpr (Type::top == 31) {
-            store_u8(bits_of, fifth[0], fifth[1], fifth[2], fifth[3]);
-        }
-        for (std::size_t k = 0; k < at_once && b + k < count; ++k) {
-            typename Type::block& block = out[b + k];
-            block.d = d[b + k];
-            block.m = m[b + k];
-            std::memcpy(block.qs, bytes + 16 * k, 16);
-            if constexpr (Type::top == 31) {
-                for (std::size_t i = 0; i < 2; ++i) {
-                    std::uint64_t word;
-                    std::memcpy(&word, bits_of + 16 * k + 8 * i, sizeof word);
-                    block.qh[i] = ::tersor::gguf::detail::gather_low_bits(word);
-                    block.qh[i + 2] = ::tersor::gguf::detail::gather_low_bits(word >> 1);
+        for (std::size_t b = 0; any(zeros) && b < 16; ++b) {
+            for (std::size_t i = 0; lows[b] == 0.0f && i < size; ++i) {
+                if (x[b * size + i] == 0.0f) {
+                    lows[b] = x[b * size + i];
+                    break;
                 }
             }
         }
     }
-}
+};
 
 /// Blocks without importance.
 template <class Type>
 inline void encode_in_one_pass(const float* x, std::size_t blocks, typename Type::block* out) noexcept {
-    constexpr std::size_t size = ::tersor::gguf::detail::block_values;
-    const vf zero = splat(0.0f), one = splat(1.0f), top = splat(static_cast<float>(Type::top));
-    const vf infinity = as_float(splat(0x7F800000));
-    for (std::size_t first = 0; first < blocks; first += 16, x += 16 * size) {
-        const std::size_t count = blocks - first < 16 ? blocks - first : 16;
-        float lo[16], hi[16], scale[16], inverse[16];
-        std::uint16_t d[16], m[16];
-        block_ranges(x, count, lo, hi);
-        store_halves(m, lo);
-        for (std::size_t at = 0; at < 16; at += lanes) {
-            const vf step = (load(hi + at) - load(lo + at)) / top;
-            const vf per_step = select(step == zero, zero, one / step);
-            store(scale + at, step);
-            // Where either overflows every code is 0.
-            const vm finite = (infinity > step) & (infinity > per_step);
-            store(inverse + at, select(finite, per_step, zero));
-            store(lo + at, select(finite, load(lo + at), zero));
-        }
-        store_halves(d, scale);
-        const auto levels = [&](std::size_t b, std::size_t i) {
-            // Never more than the largest level and a half: three roundings raise a quotient by far less than a half.
-            return truncate((load(x + b * size + i) - splat(lo[b])) * splat(inverse[b]) + splat(0.5f));
-        };
-        store_blocks<Type>(levels, count, d, m, out + first);
-    }
+    encode_in_sixteens<Type::top, affine_headers<Type::top>>(x, blocks, out);
 }
 
 /// (Sum x^2) / count, summed in order.

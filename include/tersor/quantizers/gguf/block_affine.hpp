@@ -9,6 +9,7 @@
 #include "tersor/formats/half.hpp"
 #include "tersor/quantizers/gguf/affine_models.hpp"
 #include "tersor/quantizers/gguf/affine_search.hpp"
+#include "tersor/quantizers/gguf/one_pass.hpp"
 #include "tersor/quantizers/gguf/panel.hpp"
 
 #include <cstddef>

@@ -35,37 +35,34 @@ inline void pack_block(const std::uint8_t* codes, Block& out) noexcept {
     }
 }
 
-template <int N, class Block>
-inline void encode_one_pass(const float* x, std::size_t count, Block* out) noexcept {
-    for (std::size_t b = 0; b < count; b += 16) {
-        const std::size_t blocks = count - b < 16 ? count - b : 16;
-        float extremes[16] = {}, scales[16], inverses[16];
-        std::uint16_t halves[16];
-        signed_extremes<nibble_group>(x + b * nibble_group, blocks, extremes);
+/// What the one pass stores beside the codes of sixteen blocks.
+template <int N>
+struct one_pass_headers {
+    static constexpr int most = 2 * N - 1;
+    float inverses[16], shifts[16];
+    std::uint16_t halves[16];
+
+    void measure(const float* x) noexcept {
+        float extremes[16], scales[16];
+        signed_extremes<nibble_group>(x, 16, extremes);
         one_pass_scales<N>(extremes, scales, inverses);
         encode_halves(scales, halves);
-        for (std::size_t g = 0; g < blocks; ++g) {
-            const float* const values = x + (b + g) * nibble_group;
+        for (std::size_t g = 0; g < 16; g += lanes) {
             // An infinite inverse gives ggml codes of 0.
-            const bool is_finite = inverses[g] - inverses[g] == 0.0f;
-            const vf inverse = splat(is_finite ? inverses[g] : 0.0f), shift = splat(is_finite ? N + 0.5f : 0.0f);
-            const auto code = [&](std::size_t i) {
-                return min(truncate(load(values + i) * inverse + shift), splat(2 * N - 1));
-            };
-            std::uint8_t codes[lanes < 16 ? nibble_group : 4 * lanes];
-            if constexpr (4 * lanes <= nibble_group) {
-                for (std::size_t i = 0; i < nibble_group; i += 4 * lanes) {
-                    store_saturated<false, 0, 255>(codes + i, code(i), code(i + lanes), code(i + 2 * lanes),
-                                                   code(i + 3 * lanes));
-                }
-            } else {
-                store_saturated<false, 0, 255>(codes, code(0), code(lanes), splat(0), splat(0));
-            }
-            pack_block<N>(codes, out[b + g]);
-            out[b + g].d = halves[g];
+            const vf inverse = load(inverses + g);
+            const vm is_finite = as_float(splat(0x7F800000)) > abs(inverse);
+            store(inverses + g, select(is_finite, inverse, splat(0.0f)));
+            store(shifts + g, select(is_finite, splat(N + 0.5f), splat(0.0f)));
         }
     }
-}
+    [[nodiscard]] vi levels(const float* x, std::size_t g, std::size_t i) const noexcept {
+        return truncate(load(x + g * nibble_group + i) * splat(inverses[g]) + splat(shifts[g]));
+    }
+    template <class Block>
+    void write(std::size_t g, Block& out) const noexcept {
+        out.d = halves[g];
+    }
+};
 
 /// Writes up to 16 blocks from a panel of codes.
 template <int N, class Block>
@@ -133,7 +130,7 @@ template <int N, class Block>
 inline void encode_nibbles(const float* x, const float* importance, std::size_t count, quantize_mode mode,
                            Block* out) noexcept {
     if (mode == quantize_mode::reference && importance == nullptr) {
-        encode_one_pass<N>(x, count, out);
+        encode_in_sixteens<2 * N - 1, one_pass_headers<N>>(x, count, out);
     } else {
         encode_searched<N>(x, importance, count, mode, out);
     }

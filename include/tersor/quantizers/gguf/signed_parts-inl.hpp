@@ -32,19 +32,6 @@ inline vf round_to_half(vf v) noexcept {
     return as_float(bits(rounded) | (bits(v) & splat(std::int32_t(-2147483647 - 1))));
 }
 
-/// The halves nearest to 16 floats; beyond the range infinity.
-inline void encode_halves(const float* values, std::uint16_t* halves) noexcept {
-    if constexpr (has_half_conversion) {
-        for (std::size_t i = 0; i < 16; i += lanes) {
-            store_half(halves + i, load(values + i));
-        }
-    } else {
-        for (std::size_t i = 0; i < 16; ++i) {
-            halves[i] = fp16::encode(values[i]);
-        }
-    }
-}
-
 /// The values of 16 halves.
 inline void decode_halves(const std::uint16_t* halves, float* values) noexcept {
     if constexpr (has_half_conversion) {
@@ -70,28 +57,6 @@ struct extreme {
         }
     }
 };
-
-/// The signed value of largest magnitude, the first on ties, of each of `count` groups of Size values.
-template <std::size_t Size>
-inline void signed_extremes(const float* x, std::size_t count, float* extremes) noexcept {
-    for (std::size_t b = 0; b < count; ++b, x += Size) {
-        vf high = splat(0.0f), low = splat(0.0f);
-        for (std::size_t i = 0; i < Size; i += lanes) {
-            // Of two zeros the second operand is taken: no negative one comes in.
-            high = max(load(x + i), high);
-            low = max(splat(0.0f) - load(x + i), low);
-        }
-        std::int32_t found[4];
-        reduce_max(found, bits(high), bits(low), bits(high), bits(low));
-        extremes[b] = std::bit_cast<float>(found[0] > found[1] ? found[0] : found[1] | std::int32_t(-2147483647 - 1));
-        if (found[0] == found[1]) {
-            extremes[b] = 0.0f;
-            for (std::size_t i = 0; extremes[b] == 0.0f && found[0] != 0; ++i) {
-                extremes[b] = std::bit_cast<std::int32_t>(x[i] < 0.0f ? -x[i] : x[i]) == found[0] ? x[i] : 0.0f;
-            }
-        }
-    }
-}
 
 /// 1 / scale, 0 where it is 0.
 inline vf inverse_of(vf scale) noexcept {

@@ -4,6 +4,7 @@
 // Roundings, halves, panels of bytes and trials of scales for the signed block formats; see the files named here.
 
 #include "tersor/formats/half.hpp"
+#include "tersor/quantizers/gguf/one_pass.hpp"
 #include "tersor/quantizers/gguf/panel.hpp"
 
 #include <bit>
