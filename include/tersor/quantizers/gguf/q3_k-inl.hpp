@@ -1,8 +1,7 @@
 // Kernels of q3_k, compiled once per instruction set.
 //
 //   reference             each group of 16 by coordinate descent (below) with w = x x; M = the scale of largest
-//   magnitude,
-//                         is = -32 / M, six = clamp(rn(is scale), -32, 31) + 32, d = h(1 / is); zeros if M = 0
+//                         magnitude, is = -32 / M, six = clamp(rn(is scale), -32, 31) + 32, d = h(1 / is), or zeros
 //   reference, weighted   each group by the search of signed_search-inl.hpp with N = 4 and w = importance *
 //                         sqrt(sigma2 + x^2), sigma2 twice the mean square of the block; d and the six by the same
 //                         search with N = 32 over the scales, weighted by the sum of w of each group
@@ -17,12 +16,15 @@ namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf::signed_blocks {
 
 /// Packs sixteen numbers of six bits as q3_k stores them.
 inline void pack_six_bits(const std::int32_t* numbers, std::uint8_t* out) noexcept {
-    std::memset(out, 0, 12);
+    std::uint8_t bytes[16];
     for (std::size_t j = 0; j < 16; ++j) {
-        const auto low = static_cast<unsigned>(numbers[j] & 15), high = static_cast<unsigned>(numbers[j] >> 4);
-        out[j % 8] = static_cast<std::uint8_t>(out[j % 8] | low << (j < 8 ? 0 : 4));
-        out[8 + j % 4] = static_cast<std::uint8_t>(out[8 + j % 4] | high << (2 * (j / 4)));
+        bytes[j] = static_cast<std::uint8_t>(numbers[j]);
     }
+    const std::uint64_t first = load_bytes(bytes), second = load_bytes(bytes + 8);
+    store_bytes(out, (first & repeated(15)) | (second & repeated(15)) << 4);
+    const std::uint64_t high = (first >> 4 & repeated(3)) | (second >> 4 & repeated(3)) << 4;
+    const std::uint64_t all = high | high >> 30;
+    std::memcpy(out + 8, &all, 4);
 }
 
 /// The number of six bits of group j.
@@ -34,8 +36,10 @@ template <class Block>
 inline void pack_q3(const std::uint8_t* codes, Block& out) noexcept {
     for (std::size_t l = 0; l < 32; l += 8) {
         std::uint64_t mask = 0;
+        TERSOR_UNROLL
         for (std::size_t h = 0; h < 2; ++h) {
             std::uint64_t low = 0;
+            TERSOR_UNROLL
             for (std::size_t p = 0; p < 4; ++p) {
                 const std::uint64_t code = load_bytes(codes + 128 * h + 32 * p + l);
                 low |= (code & repeated(3)) << (2 * p);
@@ -183,14 +187,15 @@ inline void reference_q3(const float* x, const float* panel, const float* import
     }
     pack_six_bits(numbers, out.scales);
     const float d = fp16::decode(out.d);
-    bool any_zero = false;
-    for (std::size_t j = 0; j < 16; ++j) {
-        integers[j] = numbers[j] - 32;
-        any_zero = any_zero || d * static_cast<float>(integers[j]) == 0.0f;
+    vm zeros = splat(0) > splat(0);
+    for (std::size_t j = 0; j < 16; j += lanes) {
+        const vi integer = load(numbers + j) - splat(32);
+        zeros = zeros | (splat(d) * convert(integer) == splat(0.0f));
+        store(integers + j, integer);
     }
     std::uint8_t codes[super_size];
     requantize<4>(x, d, integers, codes);
-    if (any_zero) {
+    if (any(zeros)) {
         std::uint8_t kept[super_size];
         for (std::size_t e = 0; e < super_size; ++e) {
             kept[e] = static_cast<std::uint8_t>(levels[e] + 4.0f);

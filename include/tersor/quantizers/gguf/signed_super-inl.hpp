@@ -7,15 +7,17 @@ inline constexpr std::size_t super_group = 16, super_size = 256;
 
 /// The scale of largest magnitude, the first on ties; NaN counts as nothing.
 inline float largest_scale(const float* scales) noexcept {
-    float size = 0.0f, value = 0.0f;
-    for (std::size_t j = 0; j < 16; ++j) {
-        const float magnitude = scales[j] < 0.0f ? -scales[j] : scales[j];
-        if (magnitude > size) {
-            size = magnitude;
-            value = scales[j];
-        }
+    vf sizes = splat(0.0f);
+    for (std::size_t j = 0; j < 16; j += lanes) {
+        sizes = max(abs(load(scales + j)), sizes); // of a NaN and a number max takes the second
     }
-    return value;
+    const std::int32_t pattern = reduce_max(bits(sizes));
+    float value = 0.0f;
+    for (std::size_t j = 16; j-- > 0;) {
+        const bool is_largest = (std::bit_cast<std::int32_t>(scales[j]) & 0x7FFFFFFF) == pattern;
+        value = is_largest ? scales[j] : value;
+    }
+    return pattern == 0 ? 0.0f : value;
 }
 
 /// integers[j] = clamp(rn(inverse * scales[j]), low, high).
