@@ -1,10 +1,10 @@
 // The thorough search of IQ1_S and IQ1_M; compiled once per instruction set.
 //
-// As grid_best-inl.hpp: given the stored d every group is solved exactly for all eight scales, later for four around
-// the one that its last solution asks for, and both shifts, with the point of least weighted squared error among all
-// for each vector; d starts from the reference and moves to where the sum of the groups' parabolas, each at its best
-// scale, is least. What is kept is the least error of decoded values, summed in double: never more than that of the
-// reference.
+// As grid_best-inl.hpp: given the stored d every group is solved exactly for up to all eight scales, later for fewer
+// around the one that its last solution asks for, and both shifts, with the point of least weighted squared error among
+// all for each vector; d starts from the reference and moves to where the sum of the groups' parabolas, each at its
+// best scale, is least. What is kept is the least error of decoded values, summed in double: never more than that of
+// the reference.
 
 namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf {
 
@@ -149,7 +149,7 @@ void improve_iq1_codes(const detail::grid_tables& tables, const float* x, const 
         detail::iq1_codes candidate;
         candidate.d = tried[round];
         d = fp16::decode(candidate.d) * of_x.down;
-        solve_iq1_groups<Rules>(tables, d, round == 0 ? 8 : 4, problem, candidate);
+        solve_iq1_groups<Rules>(tables, d, Rules::widths[round], problem, candidate);
         const double error = error_of_codes<Rules>(candidate, x, w);
         if (error < least) {
             least = error;

@@ -30,9 +30,10 @@ struct iq1_s_rules {
     static constexpr int positions = 8, bits = 2, top = 2, shells = 3;
     static constexpr std::size_t group = 32;
     static constexpr bool is_ternary = true;
-    static constexpr bool has_own_shifts = false; // of the vectors of a group
-    static constexpr float least = 1e-12f;        // smaller groups are zero
-    static constexpr float fudge = 1.125f;        // of the stored d
+    static constexpr bool has_own_shifts = false;       // of the vectors of a group
+    static constexpr float least = 1e-12f;              // smaller groups are zero
+    static constexpr float fudge = 1.125f;              // of the stored d
+    static constexpr std::size_t widths[3] = {4, 2, 2}; // how many scales the rounds of the thorough search try
     static constexpr std::int8_t values[8] = {-8, 0, 8, 0, 0, 0, 0, 0};
     static constexpr const auto& words = iq1_grid_words;
 };
@@ -42,6 +43,7 @@ struct iq1_m_rules : iq1_s_rules {
     static constexpr bool has_own_shifts = true;
     static constexpr float least = 1e-7f;
     static constexpr float fudge = 1.1125f;
+    static constexpr std::size_t widths[3] = {8, 4, 4};
 };
 
 /// Both types share a grid.

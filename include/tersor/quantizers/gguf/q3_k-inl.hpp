@@ -233,17 +233,18 @@ inline void decode_q3(const Block* blocks, std::size_t count, float* out) noexce
     }
 }
 
-inline constexpr super_plan q3_fast_plan = {1, 1.0f, 0.0f, 2.8f, 5.2f, 0};
-inline constexpr super_plan q3_best_plan = {2, 0.85f, 0.15f, 3.0f, 5.0f, 1};
+inline constexpr super_plan q3_fast_plan = {1, 1.0f, 0.0f, 2.8f, 5.2f, 0, 0.0f};
+inline constexpr super_plan q3_best_plan = {2, 0.85f, 0.15f, 3.0f, 5.0f, 1, 1.0f};
 
 template <bool Weighted, class Block>
-inline void searched_q3(const float* panel, const float* weights, quantize_mode mode, Block& out) noexcept {
+inline void searched_q3(const float* x, const float* panel, const float* weights, quantize_mode mode,
+                        Block& out) noexcept {
     super_search<4, -32, 31, Weighted> search(panel, weights,
                                               mode == quantize_mode::best ? q3_best_plan : q3_fast_plan);
     search.run();
     std::uint8_t codes[super_size];
     std::int32_t numbers[16];
-    search.encode(codes);
+    search.encode(x, codes);
     pack_q3(codes, out);
     for (std::size_t j = 0; j < 16; ++j) {
         numbers[j] = static_cast<std::int32_t>(search.integers[j]) + 32;

@@ -92,16 +92,17 @@ inline void decode_q6(const Block* blocks, std::size_t count, float* out) noexce
     }
 }
 
-inline constexpr super_plan q6_fast_plan = {1, 1.0f, 0.0f, 28.0f, 33.0f, 0};
-inline constexpr super_plan q6_best_plan = {5, 0.91f, 0.022f, 27.5f, 33.5f, 1};
+inline constexpr super_plan q6_fast_plan = {1, 1.0f, 0.0f, 28.0f, 33.0f, 0, 0.0f};
+inline constexpr super_plan q6_best_plan = {4, 0.91f, 0.03f, 26.0f, 33.0f, 1, 1.0f};
 
 template <bool Weighted, class Block>
-inline void searched_q6(const float* panel, const float* weights, quantize_mode mode, Block& out) noexcept {
+inline void searched_q6(const float* x, const float* panel, const float* weights, quantize_mode mode,
+                        Block& out) noexcept {
     super_search<32, -128, 127, Weighted> search(panel, weights,
                                                  mode == quantize_mode::best ? q6_best_plan : q6_fast_plan);
     search.run();
     std::uint8_t codes[super_size];
-    search.encode(codes);
+    search.encode(x, codes);
     pack_q6(codes, out);
     for (std::size_t j = 0; j < 16; ++j) {
         out.scales[j] = static_cast<std::int8_t>(search.integers[j]);

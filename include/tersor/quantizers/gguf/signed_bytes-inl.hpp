@@ -43,6 +43,22 @@ inline void finish_block(Block& out, float d, std::uint16_t half) noexcept {
     }
 }
 
+/// Stores Size codes, of which code(i) are `lanes` from i on.
+template <std::size_t Size, class Code>
+inline void store_codes(const Code& code, std::int8_t* out) noexcept {
+    const auto bytes = reinterpret_cast<std::uint8_t*>(out);
+    if constexpr (Size % (4 * lanes) == 0) {
+        for (std::size_t i = 0; i < Size; i += 4 * lanes) {
+            store_saturated<true, -128, 127>(bytes + i, code(i), code(i + lanes), code(i + 2 * lanes),
+                                             code(i + 3 * lanes));
+        }
+    } else {
+        std::uint8_t codes[4 * lanes];
+        store_saturated<true, -128, 127>(codes, code(0), code(lanes), splat(0), splat(0));
+        std::memcpy(bytes, codes, Size);
+    }
+}
+
 /// The largest d of q8_k that stays finite times 127.
 inline constexpr float most_float = 2.679e36f;
 
@@ -81,19 +97,8 @@ inline void encode_bytes_one_pass(const float* x, std::size_t count, Block* out)
                 const vf scaled = Saturates ? clamp(product, -127.0f, 127.0f) : product;
                 return is_k ? min(round(scaled), splat(127)) : round_away(scaled);
             };
-            Block& block = out[b + g];
-            const auto bytes = reinterpret_cast<std::uint8_t*>(block.qs);
-            if constexpr (size % (4 * lanes) == 0) {
-                for (std::size_t i = 0; i < size; i += 4 * lanes) {
-                    store_saturated<true, -128, 127>(bytes + i, code(i), code(i + lanes), code(i + 2 * lanes),
-                                                     code(i + 3 * lanes));
-                }
-            } else {
-                std::uint8_t codes[4 * lanes];
-                store_saturated<true, -128, 127>(codes, code(0), code(lanes), splat(0), splat(0));
-                std::memcpy(bytes, codes, size);
-            }
-            finish_block(block, scales[g], halves[g]);
+            store_codes<size>(code, out[b + g].qs);
+            finish_block(out[b + g], scales[g], halves[g]);
         }
     }
 }
@@ -125,7 +130,8 @@ struct byte_trial {
 /// d for each group of a panel of Size rows; `scales` holds a first candidate on entry. IsHalf: d is a half. The panel
 /// is multiplied by a power of two that brings each group near 1; `inverses` are 1 / d for what it holds then.
 template <std::size_t Size, bool IsHalf, bool Weighted>
-inline void search_bytes(float* x, const float* weights, int trials, float* scales, float* inverses) noexcept {
+inline void search_bytes(float* x, const float* weights, int trials, float* scales, float* factors,
+                         float* inverses) noexcept {
     for (std::size_t g = 0; g < panel_width; g += lanes) {
         const extreme largest(x + g, Size);
         const vf factor = power_below(largest.size), size = largest.size * factor;
@@ -165,6 +171,7 @@ inline void search_bytes(float* x, const float* weights, int trials, float* scal
             attempt(stored(found * splat(1.0f - 0x1.8p-11f)));
         }
         store(scales + g, chosen);
+        store(factors + g, factor);
         store(inverses + g, inverse_of(chosen * factor));
     }
 }
@@ -176,8 +183,7 @@ inline void encode_bytes_searched(const float* x, const float* importance, std::
     constexpr int trials = 24;
     for (std::size_t b = 0; b < count; b += 16) {
         const std::size_t blocks = count - b < 16 ? count - b : 16;
-        float panel[size * panel_width], scales[16], inverses[16];
-        std::uint8_t codes[size * panel_width];
+        float panel[size * panel_width], scales[16], factors[16], inverses[16];
         std::uint16_t halves[16];
         fill_panel(x + b * size, blocks, size, panel);
         for (std::size_t g = 0; g < panel_width; g += lanes) {
@@ -186,16 +192,16 @@ inline void encode_bytes_searched(const float* x, const float* importance, std::
         if (importance != nullptr) {
             float weights[size * panel_width];
             fill_panel(importance + b * size, blocks, size, weights);
-            search_bytes<size, is_half, true>(panel, weights, trials, scales, inverses);
+            search_bytes<size, is_half, true>(panel, weights, trials, scales, factors, inverses);
         } else {
-            search_bytes<size, is_half, false>(panel, nullptr, trials, scales, inverses);
+            search_bytes<size, is_half, false>(panel, nullptr, trials, scales, factors, inverses);
         }
-        encode_panel<-127, 127>(panel, inverses, size, codes);
         encode_halves(scales, halves);
         for (std::size_t g = 0; g < blocks; ++g) {
-            for (std::size_t i = 0; i < size; ++i) {
-                out[b + g].qs[i] = static_cast<std::int8_t>(codes[i * panel_width + g] - 127);
-            }
+            const auto code = [values = x + (b + g) * size, factor = factors[g], inverse = inverses[g]](std::size_t i) {
+                return round(clamp(load(values + i) * splat(factor) * splat(inverse), -127.0f, 127.0f));
+            };
+            store_codes<size>(code, out[b + g].qs);
             finish_block(out[b + g], scales[g], halves[g]);
         }
     }

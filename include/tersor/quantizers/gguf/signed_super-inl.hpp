@@ -69,8 +69,34 @@ inline double super_error(const float* x, const float* weights, const float* dec
     return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
+/// Whether decoded values `a` have a lesser error than `b`: without weights by sums of floats, whose errors are below
+/// 2^-15 of them, where they are further apart than that.
+inline bool has_less_error(const float* x, const float* weights, const float* a, const float* b) noexcept {
+    if (weights == nullptr) {
+        const auto rough_error = [x](const float* decoded) {
+            vf sum = splat(0.0f);
+            for (std::size_t i = 0; i < super_size; i += lanes) {
+                const vf error = load(x + i) - load(decoded + i);
+                sum = sum + error * error;
+            }
+            float each[lanes], total = 0.0f;
+            store(each, sum);
+            for (std::size_t k = 0; k < lanes; ++k) {
+                total += each[k];
+            }
+            return total;
+        };
+        const float of_a = rough_error(a), of_b = rough_error(b), lesser = of_a < of_b ? of_a : of_b;
+        const float difference = of_a - of_b;
+        if (lesser > 1e-30f && (difference > 1e-4f * lesser || -difference > 1e-4f * lesser)) {
+            return of_a < of_b;
+        }
+    }
+    return super_error(x, weights, a) < super_error(x, weights, b);
+}
+
 /// Super-blocks in any mode, by the rules of a type: reference(x, panel, importance panel, block), the searches
-/// (panel, weights, mode, block) with weights and without, and decode(blocks, count, values).
+/// (x, panel, weights, mode, block) with weights and without, and decode(blocks, count, values).
 template <class Block, class Reference, class Weighted, class Plain, class Decode>
 inline void encode_super(const float* x, const float* importance, std::size_t count, quantize_mode mode, Block* out,
                          Reference reference, Weighted weighted, Plain plain, Decode decode) noexcept {
@@ -87,9 +113,9 @@ inline void encode_super(const float* x, const float* importance, std::size_t co
             continue;
         }
         if (weights != nullptr) {
-            weighted(panel, given, mode, out[b]);
+            weighted(x, panel, given, mode, out[b]);
         } else {
-            plain(panel, nullptr, mode, out[b]);
+            plain(x, panel, nullptr, mode, out[b]);
         }
         if (mode == quantize_mode::best) {
             Block other;
@@ -97,7 +123,7 @@ inline void encode_super(const float* x, const float* importance, std::size_t co
             float decoded[super_size], others[super_size];
             decode(out + b, 1, decoded);
             decode(&other, 1, others);
-            if (super_error(x, weights, others) < super_error(x, weights, decoded)) {
+            if (has_less_error(x, weights, others, decoded)) {
                 out[b] = other;
             }
         }

@@ -14,6 +14,7 @@ struct super_plan {
     float first, step;
     float low, high;
     int refits;
+    float around; // how far integers may then move
 };
 
 /// Low..High are the integers that a scale can be.
@@ -74,8 +75,9 @@ struct super_search {
         return sum;
     }
 
-    /// Finds the best integers for a d and keeps both if their error is less.
-    void attempt(float wanted) noexcept {
+    /// Finds the best integers for a d and keeps both if their error is less. `around`: within that many of the
+    /// integers which the best ones so far ask for.
+    void attempt(float wanted, float around) noexcept {
         constexpr int most = High > -Low ? High : -Low;
         float halves[lanes];
         store(halves, round_to_half(splat(wanted / factor)));
@@ -86,8 +88,11 @@ struct super_search {
         float found[16];
         const float sum = total([&](std::size_t g) {
             const vf levels = load(sizes + g) / splat(scaled);
-            const vf first = clamp(nearest(levels * splat(1.0f / plan.high)), 1.0f, most);
-            const vf last = max(clamp(nearest(levels * splat(1.0f / plan.low)), 1.0f, most), first);
+            vf first = clamp(nearest(levels * splat(1.0f / plan.high)), 1.0f, most);
+            vf last = max(clamp(nearest(levels * splat(1.0f / plan.low)), 1.0f, most), first);
+            const vf middle = nearest(abs(load(integers + g)) * splat(d * factor / scaled));
+            first = min(max(first, middle - splat(around)), last);
+            last = max(min(last, middle + splat(around)), first);
             const int count = reduce_max(round(last - first));
             vf least = splat(3.4e38f), best = splat(1.0f);
             const auto accept = [&](vf s, vf down, vf up) {
@@ -153,29 +158,29 @@ struct super_search {
     void run() noexcept {
         constexpr float most = High > -Low ? High : -Low;
         for (int t = 0; t < plan.trials; ++t) {
-            attempt(largest / (N * most * (plan.first + plan.step * static_cast<float>(t))));
+            attempt(largest / (N * most * (plan.first + plan.step * static_cast<float>(t))), 2.0f * most);
         }
         for (int k = 0; k < plan.refits; ++k) {
             const float before = d;
-            attempt(refit());
+            attempt(refit(), plan.around);
             if (d == before) {
                 return;
             }
         }
     }
 
-    /// The codes in the order of the values.
-    void encode(std::uint8_t* codes) const noexcept {
+    /// The codes of the values that the panel was made of.
+    void encode(const float* x, std::uint8_t* codes) const noexcept {
         float inverses[16];
-        std::uint8_t panel[super_size];
         for (std::size_t g = 0; g < 16; g += lanes) {
             store(inverses + g, inverse_of(load(integers + g) * splat(d * factor)));
         }
-        encode_panel<-N, N - 1>(values, inverses, super_group, panel);
-        for (std::size_t j = 0; j < 16; ++j) {
-            for (std::size_t i = 0; i < 16; ++i) {
-                codes[16 * j + i] = panel[i * panel_width + j];
-            }
+        const auto code = [&](std::size_t i) {
+            const vf level = load(x + i) * splat(factor) * splat(inverses[i / super_group]);
+            return round(clamp(level, -N, N - 1)) + splat(N);
+        };
+        for (std::size_t i = 0; i < super_size; i += 4 * lanes) {
+            store_u8(codes + i, code(i), code(i + lanes), code(i + 2 * lanes), code(i + 3 * lanes));
         }
     }
 };
