@@ -70,17 +70,15 @@ inline void pack_pairs(const std::uint8_t* codes, std::uint8_t* bytes) noexcept 
 
 /// 16 bytes of 128 bits: whether each value is not below zero.
 inline void pack_signs(const float* x, std::uint8_t* bytes) noexcept {
-    std::uint8_t codes[128];
+    alignas(64) std::uint8_t codes[128];
     const vf zero = splat(0.0f);
     const auto code = [&](std::size_t i) { return increment_if(splat(std::int32_t{0}), !(zero > load(x + i))); };
     for (std::size_t i = 0; i < 128; i += 4 * lanes) {
-        store_u8(codes + i, code(i), code(i + lanes), code(i + 2 * lanes), code(i + 3 * lanes));
+        store_saturated<false, 0, 255>(codes + i, code(i), code(i + lanes), code(i + 2 * lanes), code(i + 3 * lanes));
     }
-    for (std::size_t k = 0; k < 16; ++k) {
-        // The product brings the lowest bit of byte j to bit 56 + j.
-        std::uint64_t word;
-        std::memcpy(&word, codes + 8 * k, sizeof word);
-        bytes[k] = static_cast<std::uint8_t>((word * 0x0102040810204080u) >> 56);
+    for (std::size_t i = 0; i < 128; i += 4 * lanes) {
+        const std::uint64_t bits = collect_bits<0>(codes + i);
+        std::memcpy(bytes + i / 8, &bits, lanes / 2);
     }
 }
 
@@ -119,24 +117,32 @@ void encode_q2_0(const float* values, std::size_t count, Block* out) noexcept {
     }
 }
 
-/// sums[g] = the sum of |x| over block g of 128 values, in order; eight blocks side by side.
+/// sums[g] = the sum of |x| over block g of 128 values, in order, of up to 16 blocks; 0 for the others.
 inline void sum_magnitudes(const float* values, std::size_t blocks, float* sums) noexcept {
-    for (std::size_t g = 0; g < 8; ++g) {
-        sums[g] = 0.0f;
-    }
-    if (blocks == 8) {
-        float s[8] = {};
-        for (std::size_t i = 0; i < 128; ++i) {
-            for (std::size_t g = 0; g < 8; ++g) {
-                s[g] += __builtin_fabsf(values[128 * g + i]);
+    constexpr std::ptrdiff_t size = 128;
+    std::memset(sums, 0, 16 * sizeof(float));
+    if (blocks < 16) {
+        for (std::size_t g = 0; g < blocks; ++g) {
+            for (std::size_t i = 0; i < size; ++i) {
+                sums[g] += __builtin_fabsf(values[size * g + i]);
             }
         }
-        std::memcpy(sums, s, sizeof s);
         return;
     }
-    for (std::size_t g = 0; g < blocks; ++g) {
-        for (std::size_t i = 0; i < 128; ++i) {
-            sums[g] += __builtin_fabsf(values[128 * g + i]);
+    // Side by side, 32 values of each at a time: so many that all are written before they are read.
+    for (std::size_t i = 0; i < size; i += 32) {
+        alignas(64) float panel[32 * panel_width];
+        for (std::size_t k = 0; k < 32; k += square) {
+            for (std::size_t g = 0; g < panel_width; g += square) {
+                transpose_square(values + size * g + i + k, size, panel + k * panel_width + g, panel_width);
+            }
+        }
+        for (std::size_t at = 0; at < panel_width; at += lanes) {
+            vf sum = load(sums + at);
+            for (std::size_t e = at; e < 32 * panel_width; e += panel_width) {
+                sum = sum + abs(load(panel + e));
+            }
+            store(sums + at, sum);
         }
     }
 }
@@ -144,13 +150,18 @@ inline void sum_magnitudes(const float* values, std::size_t blocks, float* sums)
 /// Q1_0: d is the mean magnitude; Saturates: at most 65504.
 template <bool Saturates, class Block>
 void encode_q1_0(const float* values, std::size_t count, Block* out) noexcept {
-    for (std::size_t b = 0; b < count; b += 8) {
-        const std::size_t some = count - b < 8 ? count - b : 8;
-        float sums[8];
-        sum_magnitudes(values + 128 * b, some, sums);
+    for (std::size_t b = 0; b < count; b += 16) {
+        const std::size_t some = count - b < 16 ? count - b : 16;
+        float means[16];
+        std::uint16_t halves[16];
+        sum_magnitudes(values + 128 * b, some, means);
+        for (std::size_t g = 0; g < 16; g += lanes) {
+            const vf mean = load(means + g) / splat(128.0f);
+            store(means + g, Saturates ? min(mean, splat(65504.0f)) : mean);
+        }
+        encode_halves(means, halves);
         for (std::size_t g = 0; g < some; ++g) {
-            const float d = sums[g] / 128.0f;
-            out[b + g].d = ::tersor::fp16::encode(Saturates && d > 65504.0f ? 65504.0f : d);
+            out[b + g].d = halves[g];
             pack_signs(values + 128 * (b + g), out[b + g].qs);
         }
     }

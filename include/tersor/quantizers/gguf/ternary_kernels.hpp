@@ -4,6 +4,8 @@
 // Encoding and decoding of TQ1_0, TQ2_0, Q2_0 and Q1_0 for every instruction set; see the files that are compiled here.
 
 #include "tersor/formats/half.hpp"
+#include "tersor/quantizers/gguf/one_pass.hpp"
+#include "tersor/quantizers/gguf/panel.hpp"
 #include "tersor/quantizers/gguf/table_panel.hpp"
 
 #include <cstddef>
