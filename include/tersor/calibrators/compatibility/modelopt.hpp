@@ -15,11 +15,12 @@
 // Candidates whose divergence is infinite or NaN are skipped (numpy's argmin takes a NaN for the least). The entropy is
 // found with prefix sums in O(levels) per candidate; candidates within 1e-9 of the least are then summed bin by bin.
 
+#include "tersor/calibrators/compatibility/counts.hpp"
+#include "tersor/calibrators/compatibility/linspace.hpp"
 #include "tersor/calibrators/compatibility/modelopt_quantize.hpp"
 #include "tersor/core/concepts.hpp"
 #include "tersor/core/error.hpp"
 #include "tersor/core/exact.hpp"
-#include "tersor/formats/format.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -63,12 +64,10 @@ public:
 
     /// Counts the magnitudes of a batch. Errors: `non_finite` naming the first bad position.
     void observe(std::span<const float> x) {
+        detail::require_finite(x);
         float largest = 0.0f;
-        for (std::size_t i = 0; i < x.size(); ++i) {
-            if (tersor::detail::magnitude_bits(x[i]) >= 0x7F800000u) {
-                raise(error_code::non_finite, "value " + std::to_string(i) + " of a batch is not finite");
-            }
-            largest = std::max(largest, std::abs(x[i]));
+        for (const float v : x) {
+            largest = std::max(largest, std::abs(v));
         }
         if (x.empty()) {
             return;
@@ -77,11 +76,7 @@ public:
         if (starts && (counts_.empty() || largest > 0.0f)) {
             const std::vector<std::int64_t> zeros = std::move(counts_);
             counts_.assign(static_cast<std::size_t>(bins_), 0);
-            edges_.clear();
-            for (index k = 0; k <= bins_; ++k) {
-                edges_.push_back(static_cast<float>(static_cast<double>(k) * static_cast<double>(largest) /
-                                                    static_cast<double>(bins_)));
-            }
+            edges_ = detail::linspace(0.0f, largest, static_cast<std::size_t>(bins_));
             // What was seen before were zeros only; the peer cannot go on from there.
             for (const std::int64_t n : zeros) {
                 counts_[0] += n;
@@ -110,18 +105,8 @@ public:
 
     /// The range of a percentile. Errors: `invalid_argument` unless 0 <= percent <= 100 and there are counts.
     [[nodiscard]] choice percentile(double percent) const {
-        if (!(percent >= 0.0 && percent <= 100.0)) {
-            raise(error_code::invalid_argument, "percentile " + std::to_string(percent) + ": expected 0 to 100");
-        }
-        const auto total = static_cast<double>(checked_total());
-        double share = 0.0;
-        std::size_t bin = 0;
-        for (; bin < counts_.size(); ++bin) {
-            share += static_cast<double>(counts_[bin]) / total;
-            if (share >= percent / 100.0) {
-                break;
-            }
-        }
+        detail::require_percent(percent);
+        const auto [bin, share] = detail::first_reaching(counts_, percent / 100.0);
         return {static_cast<index>(bin), percent == 0.0 ? 0.0f : edges_[bin], share};
     }
 
@@ -197,18 +182,8 @@ public:
     }
 
 private:
-    [[nodiscard]] std::int64_t checked_total() const {
-        std::int64_t total = 0;
-        for (const std::int64_t n : counts_) {
-            total += n;
-        }
-        if (total == 0) {
-            raise(error_code::invalid_argument, "the histogram has no counts");
-        }
-        return total;
-    }
     void check_candidates(index start, index stride, index last) const {
-        (void)checked_total();
+        (void)detail::checked_total(counts_);
         if (start < 1 || start > last || stride < 1) {
             raise(error_code::invalid_argument, "candidates from " + std::to_string(start) + " in steps of " +
                                                     std::to_string(stride) + ": expected to start at 1 to " +

@@ -13,10 +13,10 @@
 //
 // Both ranges are clipped to the smallest and largest value.
 
+#include "tersor/calibrators/compatibility/counts.hpp"
 #include "tersor/core/concepts.hpp"
 #include "tersor/core/error.hpp"
 #include "tersor/core/exact.hpp"
-#include "tersor/formats/format.hpp"
 #include "tersor/quantizers/fit.hpp"
 
 #include <algorithm>
@@ -53,13 +53,11 @@ public:
         if (x.empty()) {
             return;
         }
+        detail::require_finite(x);
         value_range batch{x[0], x[0]};
-        for (std::size_t i = 0; i < x.size(); ++i) {
-            if (tersor::detail::magnitude_bits(x[i]) >= 0x7F800000u) {
-                raise(error_code::non_finite, "value " + std::to_string(i) + " of a batch is not finite");
-            }
-            batch.lo = std::min(batch.lo, x[i]);
-            batch.hi = std::max(batch.hi, x[i]);
+        for (const float v : x) {
+            batch.lo = std::min(batch.lo, v);
+            batch.hi = std::max(batch.hi, v);
         }
         const double threshold = static_cast<double>(std::max(std::abs(batch.lo), std::abs(batch.hi)));
         if (counts_.empty()) {
@@ -81,29 +79,16 @@ public:
     /// The range that leaves (100 - percent) / 2 percent out on either side. Errors: `invalid_argument` unless
     /// 0 <= percent <= 100 and there are counts.
     [[nodiscard]] value_range percentile(double percent) const {
-        if (!(percent >= 0.0 && percent <= 100.0)) {
-            raise(error_code::invalid_argument, "percentile " + std::to_string(percent) + ": expected 0 to 100");
-        }
-        const auto total = static_cast<double>(checked_total());
+        detail::require_percent(percent);
         const double outside = (100.0 - percent) / 200.0;
-        const auto first = [&](double wanted) {
-            double share = 0.0;
-            std::size_t bin = 0;
-            for (; bin < counts_.size(); ++bin) {
-                share += static_cast<double>(counts_[bin]) / total;
-                if (share >= wanted) {
-                    break;
-                }
-            }
-            return edges_[bin];
-        };
+        const auto first = [this](double wanted) { return edges_[detail::first_reaching(counts_, wanted).bin]; };
         return clipped({first(outside), first(1.0 - outside)});
     }
 
     /// The range of least divergence for that many levels. Errors: `invalid_argument` unless levels is even, positive
     /// and at most the number of bins.
     [[nodiscard]] value_range entropy(index levels = 128) const {
-        (void)checked_total();
+        (void)detail::checked_total(counts_);
         const auto bins = static_cast<index>(counts_.size());
         if (levels < 2 || levels % 2 != 0 || levels > bins) {
             raise(error_code::invalid_argument, std::to_string(levels) + " levels of " + std::to_string(bins) +
@@ -127,16 +112,6 @@ public:
     }
 
 private:
-    [[nodiscard]] std::int64_t checked_total() const {
-        std::int64_t total = 0;
-        for (const std::int64_t n : counts_) {
-            total += n;
-        }
-        if (total == 0) {
-            raise(error_code::invalid_argument, "the histogram has no counts");
-        }
-        return total;
-    }
     [[nodiscard]] value_range clipped(value_range range) const noexcept {
         return {std::max(range.lo, data_.lo), std::min(range.hi, data_.hi)};
     }
