@@ -114,8 +114,8 @@ inline Kernels kernels_of() noexcept {
     return {tile_rows,
             tile_vectors * wide<Scalar>::count,
             &multiply_tile<Scalar>,
-            &pack<Scalar, tile_rows>,
-            &pack<Scalar, tile_vectors * wide<Scalar>::count>,
+            &pack_lines<Scalar, tile_rows>,
+            &pack_lines<Scalar, tile_vectors * wide<Scalar>::count>,
             &solve_panel<Scalar, Kernels::solve_width>,
             &factor_panel<Scalar, Kernels::solve_width>};
 }

@@ -122,8 +122,8 @@ inline void pack_runs(const Scalar* x, std::ptrdiff_t line_step, std::ptrdiff_t 
 
 /// `count` lines of `depth` values, value k of line i at x[i * line_step + k * depth_step], negated if asked.
 template <class Scalar, int Width>
-inline void pack(const Scalar* x, std::ptrdiff_t line_step, std::ptrdiff_t depth_step, std::ptrdiff_t count,
-                 std::ptrdiff_t depth, bool negate, Scalar* out) noexcept {
+inline void pack_lines(const Scalar* x, std::ptrdiff_t line_step, std::ptrdiff_t depth_step, std::ptrdiff_t count,
+                       std::ptrdiff_t depth, bool negate, Scalar* out) noexcept {
     const std::ptrdiff_t panels = count / Width, rest = count % Width;
     if (line_step == 1) {
         pack_neighbours<Scalar, Width>(x, depth_step, panels, depth, out);

@@ -243,8 +243,8 @@ void pack_run(const Format& format, const std::uint8_t* codes, std::size_t count
         }
     }
     using code = typename Format::code_type;
-    pack(format, std::span<const code>(reinterpret_cast<const code*>(codes) + i, count - i),
-         out + i * static_cast<std::size_t>(Format::bits) / 8);
+    tersor::pack(format, std::span<const code>(reinterpret_cast<const code*>(codes) + i, count - i),
+                 out + i * static_cast<std::size_t>(Format::bits) / 8);
 }
 
 } // namespace tersor::inline v0::simd::TERSOR_NAMESPACE
