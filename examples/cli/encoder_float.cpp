@@ -21,9 +21,9 @@ namespace ct = tersor::compressed_tensors;
 
 // Formats that fix their group.
 template <class Quantizer>
-class block_encoder final : public encoder {
+class fixed_group_encoder final : public encoder {
 public:
-    explicit block_encoder(const target& what) : what_(what) {
+    explicit fixed_group_encoder(const target& what) : what_(what) {
         require_compressed_tensors(what);
         refuse_reordering(what);
         static_cast<void>(grouped_scheme(what, {})); // whole groups
@@ -77,12 +77,12 @@ std::unique_ptr<encoder> make_float_encoder(const target& what) {
         return make_grouped_encoder<tersor::absmax<tersor::fp8_e5m2>>(what);
     }
     if (name == "mxfp4") {
-        return std::make_unique<block_encoder<tersor::mxfp4>>(what);
+        return std::make_unique<fixed_group_encoder<tersor::mxfp4>>(what);
     }
     if (name == "mxfp8") {
-        return std::make_unique<block_encoder<tersor::mxfp8>>(what);
+        return std::make_unique<fixed_group_encoder<tersor::mxfp8>>(what);
     }
-    return std::make_unique<block_encoder<tersor::compressed_tensors_nvfp4>>(what);
+    return std::make_unique<fixed_group_encoder<tersor::compressed_tensors_nvfp4>>(what);
 }
 
 } // namespace cli

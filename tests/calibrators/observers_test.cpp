@@ -16,7 +16,7 @@ using namespace tersor;
 
 namespace {
 
-using batches = std::vector<Eigen::VectorXf>;
+using vectors = std::vector<Eigen::VectorXf>;
 
 // The parts of a name between its dots; those in front of the last `count - 1` dots stay together.
 std::vector<std::string> parts_of(std::string name, std::size_t count) {
@@ -45,7 +45,7 @@ TEST(Observers, ReproduceRecordedMinMaxAndMovingAverages) {
     const golden::file data("calibration/calib_inputs"), file("calibration/observers_minmax");
     std::vector<std::string> names = data.names();
     std::sort(names.begin(), names.end());
-    std::map<std::string, batches> sets;
+    std::map<std::string, vectors> sets;
     for (const std::string& name : names) {
         const auto x = data.tensor<float>(name);
         sets[name.substr(0, name.find('.'))].push_back(
@@ -77,7 +77,7 @@ TEST(Observers, ReproduceRecordedMinMaxAndMovingAverages) {
     EXPECT_GT(cases, 0u);
 }
 
-// The recorded batches with the channels of one axis between all axes before and all axes behind it.
+// The recorded vectors with the channels of one axis between all axes before and all axes behind it.
 template <class Calibrator>
 Calibrator observed(Calibrator calibrator, const golden::file& file, std::size_t axis) {
     for (int batch = 0; file.has("batch" + std::to_string(batch)); ++batch) {

@@ -16,16 +16,16 @@ namespace {
 
 using tersor::index;
 
-struct samples {
+struct scored {
     Eigen::VectorXd scores, labels;
 };
 
 // Labels that are positive with probability 1 / (1 + exp(-2 f + 1)).
-samples make_samples(index count, unsigned seed = 1) {
+scored logistic_samples(index count, unsigned seed = 1) {
     std::mt19937_64 random(seed);
     std::normal_distribution<double> normal;
     std::uniform_real_distribution<double> uniform(0.0, 1.0);
-    samples s{Eigen::VectorXd(count), Eigen::VectorXd(count)};
+    scored s{Eigen::VectorXd(count), Eigen::VectorXd(count)};
     for (index i = 0; i < count; ++i) {
         s.scores[i] = normal(random);
         s.labels[i] = uniform(random) < 1.0 / (1.0 + std::exp(1.0 - 2.0 * s.scores[i])) ? 1.0 : 0.0;
@@ -34,7 +34,7 @@ samples make_samples(index count, unsigned seed = 1) {
 }
 
 // The derivatives of the loss by B and by A' of A' (f - centre) / radius + B, by the textbook, over sum w.
-void expect_minimum(const platt_scaling& fitted, const samples& s, const Eigen::VectorXd& weights, double bound) {
+void expect_minimum(const platt_scaling& fitted, const scored& s, const Eigen::VectorXd& weights, double bound) {
     double positives = 0.0, negatives = 0.0;
     for (index i = 0; i < s.scores.size(); ++i) {
         (s.labels[i] == 1.0 ? positives : negatives) += weights[i];
@@ -55,13 +55,13 @@ constexpr double rounding = 64 * std::numeric_limits<double>::epsilon();
 
 TEST(PlattScaling, EndsWhereTheDerivativesVanish) {
     for (const index count : {2, 3, 10, 1000}) {
-        const samples s = make_samples(count);
+        const scored s = logistic_samples(count);
         expect_minimum(platt_scaling::fit(s.scores, s.labels), s, Eigen::VectorXd::Ones(count), rounding);
     }
 }
 
 TEST(PlattScaling, FindsTheModelThatMadeTheLabels) {
-    const samples s = make_samples(20'000);
+    const scored s = logistic_samples(20'000);
     const platt_scaling fitted = platt_scaling::fit(s.scores, s.labels);
     // Standard errors here are .03 and .02.
     EXPECT_NEAR(fitted.a(), -2.0, 0.12);
@@ -69,7 +69,7 @@ TEST(PlattScaling, FindsTheModelThatMadeTheLabels) {
 }
 
 TEST(PlattScaling, OffsetAndUnitOfScoresDoNotMatter) {
-    const samples s = make_samples(500);
+    const scored s = logistic_samples(500);
     const platt_scaling expected = platt_scaling::fit(s.scores, s.labels);
     for (const double unit : {1e-300, 1e-6, 1.0, 1e6, 1e299}) {
         const platt_scaling fitted = platt_scaling::fit(unit * s.scores, s.labels);
@@ -77,7 +77,7 @@ TEST(PlattScaling, OffsetAndUnitOfScoresDoNotMatter) {
         EXPECT_NEAR(fitted.loss, expected.loss, 1e-12 * expected.loss) << unit;
     }
     for (const double offset : {1e4, -1e4, 1e8}) {
-        const samples moved{s.scores.array() + offset, s.labels};
+        const scored moved{s.scores.array() + offset, s.labels};
         const platt_scaling fitted = platt_scaling::fit(moved.scores, moved.labels);
         // Adding the offset has rounded the scores.
         EXPECT_NEAR(fitted(offset + 0.5), expected(0.5), 1e-14 * std::fabs(offset)) << offset;
@@ -89,7 +89,7 @@ TEST(PlattScaling, OffsetAndUnitOfScoresDoNotMatter) {
 
 TEST(PlattScaling, SurvivesOneScoreFarFromAllOthers) {
     for (const double far : {1e3, 1e9, -1e9, 1e30, -1e300}) {
-        samples s = make_samples(200);
+        scored s = logistic_samples(200);
         s.scores[17] = far;
         for (const double label : {0.0, 1.0}) {
             s.labels[17] = label;
@@ -137,7 +137,7 @@ TEST(PlattScaling, OneClassAloneGivesItsSmoothedTarget) {
 }
 
 TEST(PlattScaling, AWeightCountsAsThatManySamples) {
-    const samples s = make_samples(60);
+    const scored s = logistic_samples(60);
     const Eigen::VectorXd weights =
         Eigen::VectorXd::NullaryExpr(60, [](index i) { return static_cast<double>(i % 4); });
     std::vector<double> scores, labels;
@@ -159,7 +159,7 @@ TEST(PlattScaling, AWeightCountsAsThatManySamples) {
 }
 
 TEST(PlattScaling, TakesAndGivesAnyEigenExpression) {
-    const samples s = make_samples(60);
+    const scored s = logistic_samples(60);
     const platt_scaling expected = platt_scaling::fit(s.scores, s.labels);
     const Eigen::ArrayXXd table = Eigen::Map<const Eigen::ArrayXXd>(s.scores.data(), 6, 10);
     // Matrices are read in row-major order.
@@ -174,7 +174,7 @@ TEST(PlattScaling, TakesAndGivesAnyEigenExpression) {
     EXPECT_EQ(platt_scaling{}(3.0), 0.5);
 }
 
-auto refused(const Eigen::VectorXd& scores, const Eigen::VectorXd& labels, const Eigen::VectorXd& weights) {
+auto error_of_platt(const Eigen::VectorXd& scores, const Eigen::VectorXd& labels, const Eigen::VectorXd& weights) {
     return code_of_error([&] { return platt_scaling::fit(scores, labels, weights); });
 }
 
@@ -186,21 +186,21 @@ TEST(PlattScaling, BadInputIsRefused) {
         return v;
     };
     const double nan = std::nan(""), inf = std::numeric_limits<double>::infinity();
-    EXPECT_EQ(refused(scores, labels, ones), std::nullopt);
-    EXPECT_EQ(refused(with(scores, nan), labels, ones), error_code::non_finite);
-    EXPECT_EQ(refused(with(scores, -inf), labels, ones), error_code::non_finite);
-    EXPECT_EQ(refused(with(scores, 2e300), labels, ones), error_code::invalid_argument);
-    EXPECT_EQ(refused(scores, with(labels, 0.5), ones), error_code::invalid_argument);
-    EXPECT_EQ(refused(scores, with(labels, nan), ones), error_code::invalid_argument);
-    EXPECT_EQ(refused(scores, with(labels, -1.0), ones), error_code::invalid_argument);
-    EXPECT_EQ(refused(scores, labels, with(ones, -1e-9)), error_code::invalid_argument);
-    EXPECT_EQ(refused(scores, labels, with(ones, nan)), error_code::non_finite);
-    EXPECT_EQ(refused(scores, labels, with(ones, inf)), error_code::non_finite);
-    EXPECT_EQ(refused(scores, labels, 0.0 * ones), error_code::invalid_argument);
-    EXPECT_EQ(refused(scores, labels, 1e308 * ones), error_code::invalid_argument);
-    EXPECT_EQ(refused(scores, labels.head(3), ones), error_code::shape_mismatch);
-    EXPECT_EQ(refused(scores, labels, ones.head(3)), error_code::shape_mismatch);
-    EXPECT_EQ(refused({}, {}, {}), error_code::invalid_argument);
+    EXPECT_EQ(error_of_platt(scores, labels, ones), std::nullopt);
+    EXPECT_EQ(error_of_platt(with(scores, nan), labels, ones), error_code::non_finite);
+    EXPECT_EQ(error_of_platt(with(scores, -inf), labels, ones), error_code::non_finite);
+    EXPECT_EQ(error_of_platt(with(scores, 2e300), labels, ones), error_code::invalid_argument);
+    EXPECT_EQ(error_of_platt(scores, with(labels, 0.5), ones), error_code::invalid_argument);
+    EXPECT_EQ(error_of_platt(scores, with(labels, nan), ones), error_code::invalid_argument);
+    EXPECT_EQ(error_of_platt(scores, with(labels, -1.0), ones), error_code::invalid_argument);
+    EXPECT_EQ(error_of_platt(scores, labels, with(ones, -1e-9)), error_code::invalid_argument);
+    EXPECT_EQ(error_of_platt(scores, labels, with(ones, nan)), error_code::non_finite);
+    EXPECT_EQ(error_of_platt(scores, labels, with(ones, inf)), error_code::non_finite);
+    EXPECT_EQ(error_of_platt(scores, labels, 0.0 * ones), error_code::invalid_argument);
+    EXPECT_EQ(error_of_platt(scores, labels, 1e308 * ones), error_code::invalid_argument);
+    EXPECT_EQ(error_of_platt(scores, labels.head(3), ones), error_code::shape_mismatch);
+    EXPECT_EQ(error_of_platt(scores, labels, ones.head(3)), error_code::shape_mismatch);
+    EXPECT_EQ(error_of_platt({}, {}, {}), error_code::invalid_argument);
 }
 
 } // namespace

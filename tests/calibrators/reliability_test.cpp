@@ -15,7 +15,7 @@ namespace {
 
 using tersor::index;
 
-constexpr double epsilon = std::numeric_limits<double>::epsilon();
+constexpr double unit = std::numeric_limits<double>::epsilon();
 
 TEST(CalibrationCurve, BinsAreClosedOnTheRight) {
     const Eigen::Vector<double, 6> p{0.0, 0.25, 0.26, 0.5, 0.75, 1.0};
@@ -26,7 +26,7 @@ TEST(CalibrationCurve, BinsAreClosedOnTheRight) {
     EXPECT_EQ(bins[1], (calibration_bin{0.25, 0.5, 2, 0.38, 0.5}));
     EXPECT_EQ(bins[2], (calibration_bin{0.5, 0.75, 1, 0.75, 1.0}));
     EXPECT_EQ(bins[3], (calibration_bin{0.75, 1.0, 1, 1.0, 1.0}));
-    EXPECT_NEAR(expected_calibration_error(bins), (2 * 0.375 + 2 * 0.12 + 0.25) / 6.0, epsilon);
+    EXPECT_NEAR(expected_calibration_error(bins), (2 * 0.375 + 2 * 0.12 + 0.25) / 6.0, unit);
     EXPECT_EQ(maximum_calibration_error(bins), 0.375);
 }
 
@@ -35,8 +35,8 @@ TEST(CalibrationCurve, EmptyBinsCountForNothing) {
     ASSERT_EQ(bins.size(), 10u);
     EXPECT_EQ(bins[3].count, 0);
     EXPECT_EQ(bins[9].count, 2);
-    EXPECT_NEAR(maximum_calibration_error(bins), 0.045, epsilon);
-    EXPECT_NEAR(expected_calibration_error(bins), 0.045, epsilon);
+    EXPECT_NEAR(maximum_calibration_error(bins), 0.045, unit);
+    EXPECT_NEAR(expected_calibration_error(bins), 0.045, unit);
     EXPECT_EQ(expected_calibration_error({}), 0.0);
 }
 
@@ -84,7 +84,7 @@ TEST(ProperScores, FollowTheirFormulas) {
     const Eigen::Vector3d p(0.25, 1.0, 0.5);
     const Eigen::Vector3i labels(0, 1, 1);
     EXPECT_EQ(brier_score(p, labels), (0.0625 + 0.25) / 3.0);
-    EXPECT_NEAR(log_loss(p, labels), -(std::log(0.75) + std::log(0.5)) / 3.0, epsilon);
+    EXPECT_NEAR(log_loss(p, labels), -(std::log(0.75) + std::log(0.5)) / 3.0, unit);
     EXPECT_EQ(log_loss(Eigen::Vector2d(0.0, 1.0), Eigen::Vector2i(0, 1)), 0.0);
     EXPECT_EQ(log_loss(Eigen::Vector2d(0.0, 1.0), Eigen::Vector2i(1, 1)), std::numeric_limits<double>::infinity());
 }

@@ -15,17 +15,17 @@ namespace {
 
 using tersor::index;
 
-struct samples {
+struct classified {
     Eigen::MatrixXd logits;
     Eigen::VectorXi labels;
 };
 
 // Labels drawn from softmax(logits); the logits are then multiplied by `factor`, which is their temperature.
-samples make_samples(index count, index classes, double factor, unsigned seed = 1) {
+classified make_samples(index count, index classes, double factor, unsigned seed = 1) {
     std::mt19937_64 random(seed);
     std::normal_distribution<double> normal;
     std::uniform_real_distribution<double> uniform(0.0, 1.0);
-    samples s{Eigen::MatrixXd(count, classes), Eigen::VectorXi(count)};
+    classified s{Eigen::MatrixXd(count, classes), Eigen::VectorXi(count)};
     for (index i = 0; i < count; ++i) {
         for (index c = 0; c < classes; ++c) {
             s.logits(i, c) = 2.0 * normal(random);
@@ -42,7 +42,7 @@ samples make_samples(index count, index classes, double factor, unsigned seed = 
     return s;
 }
 
-double loss_of(const samples& s, double temperature) {
+double loss_of(const classified& s, double temperature) {
     double sum = 0.0;
     for (index i = 0; i < s.logits.rows(); ++i) {
         const Eigen::VectorXd z = s.logits.row(i).transpose() / temperature;
@@ -53,7 +53,7 @@ double loss_of(const samples& s, double temperature) {
 
 TEST(TemperatureScaling, FindsTheTemperatureThatLogitsWereMultipliedBy) {
     for (const double factor : {0.05, 1.0, 3.0, 100.0}) {
-        const samples s = make_samples(4000, 5, factor);
+        const classified s = make_samples(4000, 5, factor);
         const auto fitted = temperature_scaling::fit(s.logits, s.labels);
         // The standard error of log T is about .02 here.
         EXPECT_NEAR(fitted.temperature / factor, 1.0, 0.08) << factor;
@@ -65,7 +65,7 @@ TEST(TemperatureScaling, FindsTheTemperatureThatLogitsWereMultipliedBy) {
 // The second derivative by log T is below 10 here: a relative error of 1e-6 in T would cost 1e-11.
 TEST(TemperatureScaling, LossIsLeastAtTheTemperatureFound) {
     for (unsigned seed = 1; seed < 20; ++seed) {
-        const samples s = make_samples(50, 3, 0.1 * seed, seed);
+        const classified s = make_samples(50, 3, 0.1 * seed, seed);
         const auto fitted = temperature_scaling::fit(s.logits, s.labels);
         for (const double factor : {0.5, 0.99, 0.9999, 1.0001, 1.01, 2.0}) {
             EXPECT_GE(loss_of(s, factor * fitted.temperature), fitted.loss) << seed << " " << factor;
@@ -75,7 +75,7 @@ TEST(TemperatureScaling, LossIsLeastAtTheTemperatureFound) {
 }
 
 TEST(TemperatureScaling, AFactorOfTheLogitsIsAFactorOfTheTemperature) {
-    const samples s = make_samples(300, 4, 1.0);
+    const classified s = make_samples(300, 4, 1.0);
     const auto expected = temperature_scaling::fit(s.logits, s.labels);
     for (const double factor : {0.125, 64.0}) {
         const auto fitted = temperature_scaling::fit(factor * s.logits, s.labels);

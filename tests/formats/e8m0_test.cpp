@@ -1,6 +1,7 @@
 #include "tersor/formats/e8m0.hpp"
 
 #include "tests/common/golden.hpp"
+#include "tests/formats/float_constants.hpp"
 
 #include <gtest/gtest.h>
 
@@ -13,8 +14,6 @@ namespace {
 
 using namespace tersor;
 
-constexpr float infinity = std::numeric_limits<float>::infinity();
-constexpr float quiet_nan = std::numeric_limits<float>::quiet_NaN();
 
 TEST(E8m0, EveryCodeIsItsPowerOfTwoAndSurvivesARoundTrip) {
     for (int i = 0; i < 255; ++i) {

@@ -6,6 +6,7 @@
 
 #include "tests/common/golden.hpp"
 #include "tests/common/reference.hpp"
+#include "tests/formats/float_constants.hpp"
 
 #include <gtest/gtest.h>
 
@@ -27,8 +28,6 @@ using every_minifloat = testing::Types<fp8_e4m3, fp8_e5m2, fp8_e4m3fnuz, fp8_e5m
                                        minifloat<5, 1, 20, specials::fnuz>, minifloat<2, 2, -3, specials::fn>>;
 TYPED_TEST_SUITE(Minifloat, every_minifloat);
 
-constexpr float infinity = std::numeric_limits<float>::infinity();
-constexpr float quiet_nan = std::numeric_limits<float>::quiet_NaN();
 
 /// Rounds by search in the list of all values; what rounds past the last one is `overflow`.
 template <class Format>

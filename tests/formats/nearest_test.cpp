@@ -3,6 +3,7 @@
 #include "tersor/core/rounding.hpp"
 
 #include "tests/common/reference.hpp"
+#include "tests/formats/float_constants.hpp"
 
 #include <gtest/gtest.h>
 
@@ -17,7 +18,6 @@ namespace {
 
 using namespace tersor;
 
-constexpr float infinity = std::numeric_limits<float>::infinity();
 
 template <std::size_t Count>
 void expect_same_as_counting(const std::array<float, Count>& values) {

@@ -11,6 +11,7 @@
 #include "tersor/formats/integer.hpp"
 #include "tersor/formats/nf4.hpp"
 #include "tersor/formats/table_format.hpp"
+#include "tests/formats/float_constants.hpp"
 
 #include <gtest/gtest.h>
 
@@ -25,8 +26,6 @@ namespace {
 
 using namespace tersor;
 
-constexpr float infinity = std::numeric_limits<float>::infinity();
-constexpr float quiet_nan = std::numeric_limits<float>::quiet_NaN();
 
 /// A user's format that offers nothing but the five members of the concept: quarters with a sign bit.
 struct quarters {

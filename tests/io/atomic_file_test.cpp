@@ -1,6 +1,7 @@
 #include "tersor/io/atomic_file.hpp"
 
 #include "tests/common/temporary_folder.hpp"
+#include "tests/io/complaint.hpp"
 
 #include <gtest/gtest.h>
 
@@ -21,18 +22,6 @@ namespace {
 
 using tersor::atomic_file;
 using tersor::existing_target;
-
-/// What the io error says that `action` raises, or nothing.
-template <class Action>
-std::string complaint(Action&& action) {
-    try {
-        action();
-    } catch (const tersor::error& e) {
-        EXPECT_EQ(e.code(), tersor::error_code::io);
-        return e.what();
-    }
-    return {};
-}
 
 /// Limits the size of written files while it lives.
 class file_size_limit {

@@ -2,6 +2,7 @@
 
 #include "tersor/io/atomic_file.hpp"
 #include "tests/common/temporary_folder.hpp"
+#include "tests/io/complaint.hpp"
 
 #include <gtest/gtest.h>
 
@@ -17,17 +18,6 @@ namespace {
 using tersor::atomic_file;
 using tersor::atomic_folder;
 using tersor::existing_target;
-
-template <class Action>
-std::string complaint(Action&& action) {
-    try {
-        action();
-    } catch (const tersor::error& e) {
-        EXPECT_EQ(e.code(), tersor::error_code::io);
-        return e.what();
-    }
-    return {};
-}
 
 void write_in(const atomic_folder& target, const std::string& name, const std::string& content) {
     atomic_file file(target / name);

@@ -15,7 +15,7 @@ namespace {
 using namespace tersor;
 using checkpoint::expect_error;
 using checkpoint::tensors;
-namespace layout = tersor::awq_layout;
+namespace awq_layout = tersor::awq_layout;
 
 /// The recorded grid and codes, with scales in float.
 affine_weight recorded_weight(const golden::file& file) {
@@ -53,17 +53,17 @@ TEST(AwqLayout, WritesTheRecordedTensorsByteForByte) {
 TEST(AwqLayout, ReadsTheRecordedTensors) {
     const golden::file file("gptq/format_awq");
     const checkpoint::opened opened(recorded_tensors(file));
-    ASSERT_TRUE(layout::has_form(opened.at("l.qweight"), opened.at("l.scales")));
-    const layout::stored_weight stored = layout::find_weight(opened.at("l.qweight"), "file", opened.finder());
+    ASSERT_TRUE(awq_layout::has_form(opened.at("l.qweight"), opened.at("l.scales")));
+    const awq_layout::stored_weight stored = awq_layout::find_weight(opened.at("l.qweight"), "file", opened.finder());
     affine_weight w = recorded_weight(file);
     for (float& scale : w.scales) {
         scale = fp16::decode(fp16::encode(scale));
     }
     EXPECT_EQ(stored.name, "l.weight");
     EXPECT_EQ(stored.shape, shape_of(w));
-    EXPECT_TRUE(layout::to_affine(stored) == w);
+    EXPECT_TRUE(awq_layout::to_affine(stored) == w);
     std::vector<float> values(w.codes.size());
-    layout::decode(stored, std::span<float>(values), execution{});
+    awq_layout::decode(stored, std::span<float>(values), execution{});
     EXPECT_TRUE(checkpoint::same_floats(values, values_of(w)));
     if (file.has("gemm.dequant_f16")) {
         const auto expected = file.tensor<std::uint16_t>("gemm.dequant_f16"); // [cols x rows]
@@ -80,24 +80,24 @@ TEST(AwqLayout, GemvFastIsTheRecordedOneBothWays) {
     const golden::file file("gptq/format_awq");
     const affine_weight w = recorded_weight(file);
     const auto words = file.tensor<std::int16_t>("gemv_fast.qweight_i16");
-    EXPECT_EQ(layout::pack_gemv_fast(w.codes, w.rows, w.cols), words);
-    EXPECT_EQ(layout::unpack_gemv_fast(words, w.rows, w.cols), w.codes);
+    EXPECT_EQ(awq_layout::pack_gemv_fast(w.codes, w.rows, w.cols), words);
+    EXPECT_EQ(awq_layout::unpack_gemv_fast(words, w.rows, w.cols), w.codes);
     expect_error(error_code::shape_mismatch, {"[6 x 64]", "384"},
-                 [] { (void)layout::pack_gemv_fast(std::vector<std::uint8_t>(384), 6, 64); });
+                 [] { (void)awq_layout::pack_gemv_fast(std::vector<std::uint8_t>(384), 6, 64); });
     expect_error(error_code::shape_mismatch, {"[4 x 96]"},
-                 [] { (void)layout::unpack_gemv_fast(std::vector<std::int16_t>(96), 4, 96); });
+                 [] { (void)awq_layout::unpack_gemv_fast(std::vector<std::int16_t>(96), 4, 96); });
     expect_error(error_code::shape_mismatch, {"[4 x 64]", "65"},
-                 [] { (void)layout::unpack_gemv_fast(std::vector<std::int16_t>(65), 4, 64); });
+                 [] { (void)awq_layout::unpack_gemv_fast(std::vector<std::int16_t>(65), 4, 64); });
 }
 
 TEST(AwqLayout, AnyWeightSurvives) {
     for (const auto& [rows, cols, group] : {std::tuple{8, 1, 1}, {8, 96, 96}, {136, 160, 32}, {264, 70, 14}}) {
         const affine_weight w = checkpoint::any_affine(4, rows, cols, group, 5);
         const checkpoint::opened opened(checkpoint::written_awq("a.b.weight", w));
-        const auto stored = layout::find_weight(opened.at("a.b.qweight"), "file", opened.finder());
-        EXPECT_TRUE(layout::to_affine(stored) == w) << rows << " x " << cols;
+        const auto stored = awq_layout::find_weight(opened.at("a.b.qweight"), "file", opened.finder());
+        EXPECT_TRUE(awq_layout::to_affine(stored) == w) << rows << " x " << cols;
         std::vector<float> values(w.codes.size());
-        layout::decode(stored, std::span<float>(values), execution{});
+        awq_layout::decode(stored, std::span<float>(values), execution{});
         EXPECT_TRUE(checkpoint::same_floats(values, values_of(w)));
     }
 }
@@ -105,10 +105,10 @@ TEST(AwqLayout, AnyWeightSurvives) {
 TEST(AwqLayout, SaysWhatItCannotHold) {
     const auto refuse = [](const std::string& name, const affine_weight& w,
                            std::initializer_list<std::string_view> words) {
-        expect_error(error_code::unsupported, words, [&] { (void)layout::declare(name, shape_of(w)); });
+        expect_error(error_code::unsupported, words, [&] { (void)awq_layout::declare(name, shape_of(w)); });
         expect_error(error_code::unsupported, words, [&] {
             tensors out;
-            layout::append(out, name, w);
+            awq_layout::append(out, name, w);
         });
     };
     refuse("l.weight", checkpoint::any_affine(3, 32, 64, 32, 1), {"'l.weight'", "[32 x 64]", "4 bits, not 3"});

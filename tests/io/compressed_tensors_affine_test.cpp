@@ -18,15 +18,15 @@ namespace {
 using namespace tersor;
 using checkpoint::expect_error;
 using checkpoint::tensors;
-namespace layout = tersor::compressed_tensors;
+namespace ct = tersor::compressed_tensors;
 
-layout::stored_weight found(const checkpoint::opened& file, std::span<const layout::hint> hints = {}) {
-    return layout::find_weight(file.at("l.weight_packed"), "file", file.finder(), hints);
+ct::stored_weight found(const checkpoint::opened& file, std::span<const ct::hint> hints = {}) {
+    return ct::find_weight(file.at("l.weight_packed"), "file", file.finder(), hints);
 }
 
-std::vector<float> decoded(const layout::stored_weight& stored) {
+std::vector<float> decoded(const ct::stored_weight& stored) {
     std::vector<float> values(static_cast<std::size_t>(stored.rows * stored.cols));
-    layout::decode(stored, std::span<float>(values), execution{});
+    ct::decode(stored, std::span<float>(values), execution{});
     return values;
 }
 
@@ -66,15 +66,15 @@ TEST(CompressedTensorsAffine, WritesTheRecordedTensorsByteForByte) {
                 expected.add(file.opened().at(name + "." + part), "l." + part);
             }
         }
-        const auto storage = layout::storage_of(shape_of(w), file.dtype(name + ".weight_scale"));
+        const auto storage = ct::storage_of(shape_of(w), file.dtype(name + ".weight_scale"));
         const tensors given = checkpoint::written_compressed("l.weight", w, storage);
         ASSERT_EQ(given.all.size(), expected.all.size());
         for (const auto& [part, content] : expected.all) {
             EXPECT_TRUE(given.all.at(part) == content) << part;
         }
         const checkpoint::opened opened(expected);
-        const std::vector<layout::hint> hints{{w.bits, w.groups > 1 ? w.cols / w.groups : 0, 0}};
-        EXPECT_TRUE(layout::to_affine(found(opened, hints)) == w);
+        const std::vector<ct::hint> hints{{w.bits, w.groups > 1 ? w.cols / w.groups : 0, 0}};
+        EXPECT_TRUE(ct::to_affine(found(opened, hints)) == w);
         EXPECT_TRUE(checkpoint::same_floats(values_of(w), file.tensor<float>(name + ".dequant")));
     }
     EXPECT_GE(count, 2u);
@@ -88,13 +88,13 @@ TEST(CompressedTensorsAffine, EveryWidthSurvivesWithZeroPointsAndGroupIndex) {
                 affine_weight w = checkpoint::any_affine(bits, 33, 96, 32, static_cast<unsigned>(bits));
                 w = is_symmetric ? checkpoint::symmetric(w) : w;
                 w = moves ? checkpoint::act_ordered(w, 3) : w;
-                const auto storage = layout::storage_of(shape_of(w), safetensors_dtype::f16);
+                const auto storage = ct::storage_of(shape_of(w), safetensors_dtype::f16);
                 EXPECT_EQ(storage.zero_points, !is_symmetric);
                 EXPECT_EQ(storage.group_index, moves);
                 const checkpoint::opened opened(checkpoint::written_compressed("l.weight", w, storage));
                 const auto stored = found(opened);
-                EXPECT_TRUE(layout::to_affine(stored) == w);
-                EXPECT_TRUE(stored.scheme == layout::scheme_of(shape_of(w), storage));
+                EXPECT_TRUE(ct::to_affine(stored) == w);
+                EXPECT_TRUE(stored.scheme == ct::scheme_of(shape_of(w), storage));
                 EXPECT_TRUE(checkpoint::same_floats(decoded(stored), values_of(w)));
             }
         }
@@ -104,9 +104,9 @@ TEST(CompressedTensorsAffine, EveryWidthSurvivesWithZeroPointsAndGroupIndex) {
 TEST(CompressedTensorsAffine, RowsThatDoNotFillWordsSurvive) {
     for (const auto& [bits, rows, cols, group] : {std::tuple{3, 1, 7, 7}, {5, 7, 31, 31}, {1, 40, 100, 10}}) {
         const affine_weight w = checkpoint::any_affine(bits, rows, cols, group, 9);
-        const checkpoint::opened opened(checkpoint::written_compressed("l.weight", w, layout::storage_of(shape_of(w))));
-        const std::vector<layout::hint> hints{{bits, group < cols ? group : 0, 0}};
-        EXPECT_TRUE(layout::to_affine(found(opened, hints)) == w) << bits;
+        const checkpoint::opened opened(checkpoint::written_compressed("l.weight", w, ct::storage_of(shape_of(w))));
+        const std::vector<ct::hint> hints{{bits, group < cols ? group : 0, 0}};
+        EXPECT_TRUE(ct::to_affine(found(opened, hints)) == w) << bits;
     }
 }
 
@@ -115,8 +115,8 @@ TEST(CompressedTensorsAffine, BytesAndOneScaleAreAffineToo) {
     file.add("l.weight", safetensors_dtype::i8, {2, 3}, std::vector<std::int8_t>{-128, -1, 0, 1, 5, 127});
     file.add("l.weight_scale", safetensors_dtype::f32, {1}, std::vector<float>{0.5f});
     const checkpoint::opened opened(file);
-    const auto stored = layout::find_weight(opened.at("l.weight"), "file", opened.finder());
-    const affine_weight w = layout::to_affine(stored);
+    const auto stored = ct::find_weight(opened.at("l.weight"), "file", opened.finder());
+    const affine_weight w = ct::to_affine(stored);
     EXPECT_EQ(w.codes, (std::vector<std::uint8_t>{0, 127, 128, 129, 133, 255}));
     EXPECT_EQ(w.scales, (std::vector<float>{0.5f, 0.5f}));
     EXPECT_EQ(w.zeros, (std::vector<std::uint8_t>{128, 128}));
@@ -125,8 +125,8 @@ TEST(CompressedTensorsAffine, BytesAndOneScaleAreAffineToo) {
 
 TEST(CompressedTensorsAffine, TheConfigurationNamesTheOrder) {
     const affine_shape shape{4, 32, 64, 2, 32, false, false};
-    layout::config_builder builder;
-    builder.add("l.weight", layout::scheme_of(shape, layout::storage_of(shape)));
+    ct::config_builder builder;
+    builder.add("l.weight", ct::scheme_of(shape, ct::storage_of(shape)));
     const json::value config = builder.build();
     const json::value& weights = config.at("config_groups").at("group_0").at("weights");
     EXPECT_EQ(weights.at("actorder").as_string(), "group");
@@ -137,17 +137,17 @@ TEST(CompressedTensorsAffine, TheConfigurationNamesTheOrder) {
 TEST(CompressedTensorsAffine, SaysWhatItCannotHold) {
     affine_weight w = checkpoint::any_affine(4, 8, 80, 32, 1);
     expect_error(error_code::unsupported, {"'l.weight'", "3 groups of 32", "80 columns"},
-                 [&] { (void)layout::declare("l.weight", shape_of(w), {}); });
+                 [&] { (void)ct::declare("l.weight", shape_of(w), {}); });
     w = checkpoint::act_ordered(checkpoint::any_affine(4, 8, 64, 32, 1), 1);
     expect_error(error_code::unsupported, {"no group index"},
-                 [&] { (void)layout::declare("l.weight", shape_of(w), {}); });
+                 [&] { (void)ct::declare("l.weight", shape_of(w), {}); });
     w.group_index.back() = 1 - w.group_index.back(); // 33 and 31 columns
     expect_error(error_code::unsupported, {"2 groups of 33"},
-                 [&] { (void)layout::declare("l.weight", shape_of(w), layout::storage_of(shape_of(w))); });
+                 [&] { (void)ct::declare("l.weight", shape_of(w), ct::storage_of(shape_of(w))); });
     w = checkpoint::any_affine(4, 8, 64, 32, 1);
     expect_error(error_code::unsupported, {"zero points"}, [&] {
         tensors out;
-        layout::append(out, "l.weight", w, {safetensors_dtype::f32, false, false});
+        ct::append(out, "l.weight", w, {safetensors_dtype::f32, false, false});
     });
     tensors file = checkpoint::written_compressed("l.weight", w, {});
     auto scales = file.values<float>("l.weight_scale");
@@ -155,5 +155,5 @@ TEST(CompressedTensorsAffine, SaysWhatItCannotHold) {
     file.add("l.weight_scale", safetensors_dtype::f32, {8, 2}, scales);
     const checkpoint::opened opened(file);
     expect_error(error_code::corrupt_file, {"'l.weight_scale'", "not finite"},
-                 [&] { (void)layout::to_affine(found(opened)); });
+                 [&] { (void)ct::to_affine(found(opened)); });
 }

@@ -24,15 +24,15 @@ using namespace tersor;
 using checkpoint::flat_values;
 using checkpoint::matrix;
 using checkpoint::same_floats;
-namespace layout = tersor::compressed_tensors;
+namespace ct = tersor::compressed_tensors;
 
 template <class Q, int Rank, class... Parts>
-checkpoint::tensors written(const std::string& name, const basic_quantized<Q, Rank, Parts...>& q,
-                            std::optional<layout::format> wanted = {}) {
+checkpoint::tensors encoded(const std::string& name, const basic_quantized<Q, Rank, Parts...>& q,
+                            std::optional<ct::format> wanted = {}) {
     checkpoint::tensors out;
     const std::vector<std::int64_t> shape(q.dimensions().begin(), q.dimensions().end());
-    out.declare(layout::declare<Q>(name, shape, wanted));
-    layout::append(out, name, q, wanted);
+    out.declare(ct::declare<Q>(name, shape, wanted));
+    ct::append(out, name, q, wanted);
     for (const auto& [tensor, content] : out.all) {
         EXPECT_EQ(content.bytes.size(), bytes_of({tensor, content.dtype, content.shape})) << tensor;
     }
@@ -46,7 +46,7 @@ void check_recorded(const std::string& name, bool same_scale_type = true) {
     const golden::file file("gptq/format_compressed_tensors");
     const std::vector<float> w = file.tensor<float>("W");
     const auto q = quantize<Q>(Eigen::Map<const matrix>(w.data(), 32, 96));
-    const auto out = written("weight", q, layout::format::pack_quantized);
+    const auto out = encoded("weight", q, ct::format::pack_quantized);
     checkpoint::tensors recorded;
     for (const auto* const part : {"weight_packed", "weight_scale", "weight_zero_point", "weight_shape"}) {
         if (file.has(name + "." + part)) {
@@ -84,19 +84,19 @@ TEST(CompressedTensors, WritesAndReadsTheRecordedWeightsByteForByte) {
 
 namespace {
 
-std::string quantization_text(const layout::scheme& s) {
-    layout::config_builder builder;
+std::string quantization_text(const ct::scheme& s) {
+    ct::config_builder builder;
     builder.add("a.weight", s);
     return json::write(builder.build());
 }
 
 template <class Q>
-void round_trip(int rows, int cols, const std::string& spec, std::optional<layout::format> wanted = {}) {
+void round_trip(int rows, int cols, const std::string& spec, std::optional<ct::format> wanted = {}) {
     SCOPED_TRACE(spec + " " + std::to_string(rows) + " x " + std::to_string(cols));
     const temporary_folder folder;
     const auto q = checkpoint::any_quantized<Q>(rows, cols);
-    const auto out = written("a.weight", q, wanted);
-    out.write(folder / "m.safetensors", {{"quantization_config", quantization_text(layout::scheme_of<Q>(wanted))}});
+    const auto out = encoded("a.weight", q, wanted);
+    out.write(folder / "m.safetensors", {{"quantization_config", quantization_text(ct::scheme_of<Q>(wanted))}});
     const auto model = quantized_model::open(folder / "m.safetensors");
     ASSERT_EQ(model.weights().size(), 1u);
     const model_weight& weight = model.at("a.weight");
@@ -135,12 +135,12 @@ TEST(CompressedTensors, IntegersOfOddAndEvenWidthsSurviveAFile) {
 
 TEST(CompressedTensors, BytesAndWordsHoldTheSameIntegers) {
     for (const auto& [rows, cols] : {std::pair{1, 3}, {33, 31}, {40, 100}}) {
-        round_trip<per_channel<absmax<int8>>>(rows, cols, "int8/row", layout::format::pack_quantized);
-        round_trip<per_channel<zero_point<uint8>>>(rows, cols, "uint8/row", layout::format::int_quantized);
-        round_trip<zero_point<uint8>>(rows, cols, "uint8/tensor", layout::format::int_quantized);
+        round_trip<per_channel<absmax<int8>>>(rows, cols, "int8/row", ct::format::pack_quantized);
+        round_trip<per_channel<zero_point<uint8>>>(rows, cols, "uint8/row", ct::format::int_quantized);
+        round_trip<zero_point<uint8>>(rows, cols, "uint8/tensor", ct::format::int_quantized);
         const auto q = checkpoint::any_quantized<per_channel<absmax<int5>>>(rows, cols);
         const temporary_folder folder;
-        written("a.weight", q, layout::format::int_quantized).write(folder / "m.safetensors");
+        encoded("a.weight", q, ct::format::int_quantized).write(folder / "m.safetensors");
         const auto model = quantized_model::open(folder / "m.safetensors");
         EXPECT_TRUE(same_floats(model.read(model.at("a.weight")), checkpoint::values_of(q)));
     }
@@ -162,7 +162,7 @@ TEST(CompressedTensors, FloatsOfEverySizeSurviveAFile) {
 
 TEST(CompressedTensors, Nvfp4IsStoredWithADivisor) {
     const auto q = quantize<nvfp4>(checkpoint::sample(24, 64));
-    const auto out = written("l.weight", q);
+    const auto out = encoded("l.weight", q);
     EXPECT_EQ(out.values<float>("l.weight_global_scale"), std::vector<float>{1.0f / q.quantizer().tensor_scale});
     const temporary_folder folder;
     out.write(folder / "m.safetensors");
@@ -193,7 +193,7 @@ TEST(CompressedTensors, Nvfp4ByTheRuleOfTheLibrary) {
 TEST(CompressedTensors, AGroupIndexSortsColumns) {
     const temporary_folder folder;
     const auto q = checkpoint::any_quantized<blockwise<zero_point<uint4>, 16>>(5, 48);
-    auto out = written("w", q);
+    auto out = encoded("w", q);
     std::vector<std::int32_t> groups(48);
     for (int c = 0; c < 48; ++c) {
         groups[static_cast<std::size_t>(c)] = c % 3;
@@ -250,45 +250,45 @@ TEST(CompressedTensors, GroupsThatEndBeforeTheirSizeAreReadWithAConfiguration) {
     file.add("w.weight_scale", safetensors_dtype::f32, {3, 2}, scales);
     file.write(folder / "m.safetensors",
                {{"quantization_config",
-                 quantization_text({layout::format::int_quantized, 8, false, true, layout::strategy::group, 32})}});
+                 quantization_text({ct::format::int_quantized, 8, false, true, ct::strategy::group, 32})}});
     const auto model = quantized_model::open(folder / "m.safetensors");
     EXPECT_TRUE(same_floats(model.read(model.at("w.weight")), checkpoint::values_of(q)));
     checkpoint::expect_error(error_code::unsupported, {"'w.weight' [3, 40]", "multiples of 32"},
-                             [&] { (void)written("w.weight", q); });
+                             [&] { (void)encoded("w.weight", q); });
 }
 
 TEST(CompressedTensors, SaysWhichWeightsItCannotHold) {
     const std::vector<std::int64_t> shape{8, 64};
     const auto refuses = [&](auto quantizer) {
         using Q = decltype(quantizer);
-        EXPECT_FALSE(layout::can_hold<Q>);
+        EXPECT_FALSE(ct::can_hold<Q>);
         checkpoint::expect_error(error_code::unsupported, {"bitsandbytes"},
-                                 [&] { (void)layout::declare<Q>("w", shape); });
+                                 [&] { (void)ct::declare<Q>("w", shape); });
     };
     refuses(nf4_blockwise<64>{});
     refuses(double_quant<int4_blockwise<32>>{});
     refuses(mxfp6{});
     refuses(blockwise<absmax<fp4_e2m1>, 32>{});
     checkpoint::expect_error(error_code::unsupported, {"int-quantized", "nvfp4-pack-quantized"},
-                             [&] { (void)layout::scheme_of<nvfp4>(layout::format::int_quantized); });
+                             [&] { (void)ct::scheme_of<nvfp4>(ct::format::int_quantized); });
     const std::vector<std::int64_t> cube{2, 8, 64}, none{0, 64};
     checkpoint::expect_error(error_code::unsupported, {"[2, 8, 64]"},
-                             [&] { (void)layout::declare<int8_per_channel>("w", cube); });
+                             [&] { (void)ct::declare<int8_per_channel>("w", cube); });
     checkpoint::expect_error(error_code::unsupported, {"[0, 64]"},
-                             [&] { (void)layout::declare<int8_per_channel>("w", none); });
+                             [&] { (void)ct::declare<int8_per_channel>("w", none); });
     checkpoint::expect_error(error_code::unsupported, {"'w'", "rows"}, [] {
         quantize_options options;
         options.axis = 0;
         checkpoint::tensors out;
-        layout::append(out, "w", quantize<int8_per_channel>(checkpoint::sample(4, 4), options));
+        ct::append(out, "w", quantize<int8_per_channel>(checkpoint::sample(4, 4), options));
     });
 }
 
 TEST(CompressedTensors, OneSchemeTargetsEveryLinearLayer) {
-    layout::config_builder builder;
-    builder.add("model.layers.0.q_proj.weight", layout::scheme_of<blockwise<absmax<int4>, 128>>());
-    builder.add("model.layers.1.q_proj.weight", layout::scheme_of<blockwise<absmax<int4>, 128>>());
-    builder.add("model.embed_tokens.weight", layout::scheme_of<blockwise<absmax<int4>, 128>>(), false);
+    ct::config_builder builder;
+    builder.add("model.layers.0.q_proj.weight", ct::scheme_of<blockwise<absmax<int4>, 128>>());
+    builder.add("model.layers.1.q_proj.weight", ct::scheme_of<blockwise<absmax<int4>, 128>>());
+    builder.add("model.embed_tokens.weight", ct::scheme_of<blockwise<absmax<int4>, 128>>(), false);
     builder.ignore("lm_head.weight");
     EXPECT_EQ(
         json::write(builder.build()),
@@ -301,9 +301,9 @@ TEST(CompressedTensors, OneSchemeTargetsEveryLinearLayer) {
 }
 
 TEST(CompressedTensors, SeveralSchemesNameTheirLayers) {
-    layout::config_builder builder;
-    const auto coarse = layout::scheme_of<blockwise<zero_point<uint4>, 64>>(),
-               fine = layout::scheme_of<int8_per_channel>();
+    ct::config_builder builder;
+    const auto coarse = ct::scheme_of<blockwise<zero_point<uint4>, 64>>(),
+               fine = ct::scheme_of<int8_per_channel>();
     for (const std::string layer : {"0", "1", "2"}) {
         builder.add("model.layers." + layer + ".mlp.up_proj.weight", coarse);
         builder.add("model.layers." + layer + ".mlp.down_proj.weight", layer == "1" ? fine : coarse);

@@ -14,8 +14,6 @@
 
 namespace {
 
-constexpr std::uint64_t minus_one = UINT64_MAX;
-constexpr std::uint64_t two_63 = std::uint64_t{1} << 63;
 
 TEST(GgufHeader, NamesOfTensorsAreShortAndAppearOnce) {
     const auto named = [](std::string_view name) { return gguf_bytes().header(1, 0).tensor(name, {3}, 24, 0).data(3); };

@@ -11,8 +11,6 @@
 
 namespace {
 
-constexpr std::uint64_t minus_one = UINT64_MAX;
-constexpr std::uint64_t two_63 = std::uint64_t{1} << 63;
 
 TEST(GgufHeader, AnEmptyFileIsRefused) {
     expect_corrupt("", "at byte 0: a GGUF file starts with 'GGUF', this one of 0");

@@ -8,9 +8,13 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
+
+inline constexpr std::uint64_t minus_one = UINT64_MAX;
+inline constexpr std::uint64_t two_63 = std::uint64_t{1} << 63;
 
 /// The message of the corrupt_file error that the bytes raise, or nothing.
 inline std::string gguf_complaint(const std::string& bytes) {

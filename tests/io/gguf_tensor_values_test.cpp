@@ -3,6 +3,7 @@
 #include "tersor/io/gguf.hpp"
 #include "tests/io/gguf_bytes.hpp"
 #include "tests/io/golden_gguf.hpp"
+#include "tests/common/errors.hpp"
 
 #include <gtest/gtest.h>
 
@@ -35,17 +36,6 @@ struct one_tensor {
     std::string bytes;
     gguf_file file;
 };
-
-template <class Action>
-void expect_error(tersor::error_code code, Action&& action, std::string_view with) {
-    try {
-        action();
-        FAIL() << with;
-    } catch (const tersor::error& e) {
-        EXPECT_EQ(e.code(), code);
-        EXPECT_NE(std::string_view(e.what()).find(with), std::string_view::npos) << e.what();
-    }
-}
 
 TEST(GgufTensorValues, AreWhatGgmlDecodes) {
     const auto file = gguf_file::open(golden::tiny_gguf());

@@ -3,6 +3,7 @@
 #include "tersor/io/gguf.hpp"
 #include "tests/common/temporary_folder.hpp"
 #include "tests/io/golden_gguf.hpp"
+#include "tests/common/errors.hpp"
 
 #include <gtest/gtest.h>
 
@@ -98,17 +99,6 @@ TEST(GgufWriter, NothingAppearsBeforeTheCommit) {
         EXPECT_THROW(static_cast<void>(gguf_file::open(folder / "f.gguf")), tersor::error);
     }
     EXPECT_EQ(folder.entries(), 0U);
-}
-
-template <class Action>
-void expect_error(tersor::error_code code, Action&& action, std::string_view with) {
-    try {
-        action();
-        FAIL() << with;
-    } catch (const tersor::error& e) {
-        EXPECT_EQ(e.code(), code);
-        EXPECT_NE(std::string_view(e.what()).find(with), std::string_view::npos) << e.what();
-    }
 }
 
 TEST(GgufWriter, EveryTensorMustBeWrittenInFull) {

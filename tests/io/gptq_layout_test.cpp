@@ -23,7 +23,7 @@ namespace {
 using namespace tersor;
 using checkpoint::expect_error;
 using checkpoint::tensors;
-namespace layout = tersor::gptq_layout;
+namespace gptq_layout = tersor::gptq_layout;
 
 std::set<std::string> cases_of(const golden::file& file) {
     std::set<std::string> cases;
@@ -49,12 +49,13 @@ affine_weight recorded_weight(const golden::file& file, const std::string& name,
     return w;
 }
 
-tensors recorded_tensors(const golden::file& file, const std::string& name, const layout::storage& s) {
+tensors recorded_tensors(const golden::file& file, const std::string& name, const gptq_layout::storage& s) {
     tensors result;
     for (const std::string part : {"qweight", "scales", "g_idx"}) {
         result.add(file.opened().at(name + "." + part), "l." + part);
     }
-    result.add(file.opened().at(name + (s.zeros == layout::version::v1 ? ".qzeros_v1" : ".qzeros_v2")), "l.qzeros");
+    const auto* const zeros = s.zeros == gptq_layout::version::v1 ? ".qzeros_v1" : ".qzeros_v2";
+    result.add(file.opened().at(name + zeros), "l.qzeros");
     return result;
 }
 
@@ -67,8 +68,8 @@ void for_each_case(const Check& check) {
         const json::value args = json::parse(file.metadata(name + ".args"));
         const bool planar = args.find("planar") != nullptr && args.at("planar").as_boolean();
         const int bits = static_cast<int>(args.at("bits").as_integer());
-        for (const auto version : {layout::version::v1, layout::version::v2}) {
-            const layout::storage s{version, planar ? layout::packing::planes : layout::packing::stream};
+        for (const auto version : {gptq_layout::version::v1, gptq_layout::version::v2}) {
+            const gptq_layout::storage s{version, planar ? gptq_layout::packing::planes : gptq_layout::packing::stream};
             check(file, name, recorded_weight(file, name, bits), s);
             ++count;
         }
@@ -76,19 +77,19 @@ void for_each_case(const Check& check) {
     EXPECT_GE(count, 2u);
 }
 
-layout::stored_weight found(const tensors& file, const layout::storage& s, checkpoint::opened& opened) {
+gptq_layout::stored_weight found(const tensors& file, const gptq_layout::storage& s, checkpoint::opened& opened) {
     opened = checkpoint::opened(file);
-    layout::config known;
+    gptq_layout::config known;
     known.storage = s;
     known.sym = false;
-    return layout::find_weight(opened.at("l.qweight"), "file", opened.finder(), known);
+    return gptq_layout::find_weight(opened.at("l.qweight"), "file", opened.finder(), known);
 }
 
 } // namespace
 
 TEST(GptqLayout, WritesTheRecordedTensorsByteForByte) {
     for_each_case(
-        [](const golden::file& file, const std::string& name, const affine_weight& w, const layout::storage& s) {
+        [](const golden::file& file, const std::string& name, const affine_weight& w, const gptq_layout::storage& s) {
             const tensors expected = recorded_tensors(file, name, s);
             const tensors given = checkpoint::written_gptq("l.weight", w, s);
             ASSERT_EQ(given.all.size(), expected.all.size());
@@ -99,9 +100,10 @@ TEST(GptqLayout, WritesTheRecordedTensorsByteForByte) {
 }
 
 TEST(GptqLayout, ReadsTheRecordedTensors) {
-    for_each_case([](const golden::file& file, const std::string& name, affine_weight w, const layout::storage& s) {
+    for_each_case([](const golden::file& file, const std::string& name, affine_weight w,
+                     const gptq_layout::storage& s) {
         checkpoint::opened opened;
-        const layout::stored_weight stored = found(recorded_tensors(file, name, s), s, opened);
+        const gptq_layout::stored_weight stored = found(recorded_tensors(file, name, s), s, opened);
         const std::vector<float> scales = file.tensor<float>(name + ".scales"); // [groups x rows]
         for (tersor::index row = 0; row < w.rows; ++row) {
             for (tersor::index g = 0; g < w.groups; ++g) {
@@ -109,10 +111,10 @@ TEST(GptqLayout, ReadsTheRecordedTensors) {
                     scales[static_cast<std::size_t>(g * w.rows + row)];
             }
         }
-        EXPECT_TRUE(layout::to_affine(stored) == w);
+        EXPECT_TRUE(gptq_layout::to_affine(stored) == w);
         EXPECT_EQ(stored.shape, shape_of(w));
         std::vector<float> values(w.codes.size());
-        layout::decode(stored, std::span<float>(values), execution{});
+        gptq_layout::decode(stored, std::span<float>(values), execution{});
         EXPECT_TRUE(checkpoint::same_floats(values, values_of(w)));
         if (file.has(name + ".dequant_f16")) {
             const auto expected = file.tensor<std::uint16_t>(name + ".dequant_f16"); // [cols x rows]
@@ -140,23 +142,23 @@ TEST(GptqLayout, ABiasIsRoundedToHalf) {
 }
 
 TEST(GptqLayout, CodesOfValuesAreThoseOfThePacker) {
-    for_each_case([](const golden::file&, const std::string&, const affine_weight& w, const layout::storage&) {
+    for_each_case([](const golden::file&, const std::string&, const affine_weight& w, const gptq_layout::storage&) {
         EXPECT_TRUE(encode_affine(w, values_of(w)).codes == w.codes);
     });
 }
 
 TEST(GptqLayout, EveryWidthAndVersionSurvives) {
     for (int bits = 2; bits <= 8; ++bits) {
-        for (const auto version : {layout::version::v1, layout::version::v2}) {
-            for (const auto packing : {layout::packing::stream, layout::packing::planes}) {
+        for (const auto version : {gptq_layout::version::v1, gptq_layout::version::v2}) {
+            for (const auto packing : {gptq_layout::packing::stream, gptq_layout::packing::planes}) {
                 SCOPED_TRACE(bits);
-                const layout::storage s{version, packing};
+                const gptq_layout::storage s{version, packing};
                 for (const auto& [rows, cols] : {std::pair{32, 64}, {64, 32}, {96, 160}}) {
                     const affine_weight w = checkpoint::any_affine(bits, rows, cols, 32, unsigned(bits));
                     checkpoint::opened opened;
                     const auto stored = found(checkpoint::written_gptq("l.weight", w, s), s, opened);
                     EXPECT_EQ(stored.name, "l.weight");
-                    EXPECT_TRUE(layout::to_affine(stored) == w);
+                    EXPECT_TRUE(gptq_layout::to_affine(stored) == w);
                 }
             }
         }
@@ -164,11 +166,11 @@ TEST(GptqLayout, EveryWidthAndVersionSurvives) {
 }
 
 TEST(GptqLayout, FewerThan32FeaturesDoWhereTheyFillWords) {
-    const layout::storage s{layout::version::v1, layout::packing::stream};
+    const gptq_layout::storage s{gptq_layout::version::v1, gptq_layout::packing::stream};
     for (const auto& [bits, rows, cols] : {std::tuple{4, 8, 40}, {2, 16, 48}, {8, 4, 4}, {6, 16, 80}}) {
         const affine_weight w = checkpoint::any_affine(bits, rows, cols, cols, 7);
         checkpoint::opened opened;
-        EXPECT_TRUE(layout::to_affine(found(checkpoint::written_gptq("l.weight", w, s), s, opened)) == w);
+        EXPECT_TRUE(gptq_layout::to_affine(found(checkpoint::written_gptq("l.weight", w, s), s, opened)) == w);
     }
 }
 
@@ -184,18 +186,18 @@ TEST(GptqLayout, AZeroOfZeroBorrowsFromItsNeighbour) {
 }
 
 TEST(GptqLayout, SaysWhatItCannotHold) {
-    const auto refuse = [](const std::string& name, const affine_weight& w, const layout::storage& s,
+    const auto refuse = [](const std::string& name, const affine_weight& w, const gptq_layout::storage& s,
                            std::initializer_list<std::string_view> words) {
-        expect_error(error_code::unsupported, words, [&] { (void)layout::declare(name, shape_of(w), s); });
+        expect_error(error_code::unsupported, words, [&] { (void)gptq_layout::declare(name, shape_of(w), s); });
         expect_error(error_code::unsupported, words, [&] {
             tensors out;
-            layout::append(out, name, w, s);
+            gptq_layout::append(out, name, w, s);
         });
     };
     refuse("l.weight", checkpoint::any_affine(3, 32, 40, 40, 1), {}, {"'l.weight'", "[32 x 40]", "40 input", "3 bits"});
     refuse("l.weight", checkpoint::any_affine(4, 12, 32, 32, 1), {}, {"12 output", "4 bits"});
-    refuse("l.weight", checkpoint::any_affine(4, 8, 32, 32, 1), {layout::version::v2, layout::packing::planes},
-           {"8 output"});
+    refuse("l.weight", checkpoint::any_affine(4, 8, 32, 32, 1),
+           {gptq_layout::version::v2, gptq_layout::packing::planes}, {"8 output"});
     refuse("l.weight", checkpoint::any_affine(1, 32, 32, 32, 1), {}, {"2 to 8 bits, not 1"});
     refuse("embedding", checkpoint::any_affine(4, 32, 32, 32, 1), {}, {"PREFIX.weight", "'embedding'"});
     affine_weight w = checkpoint::any_affine(4, 32, 32, 32, 1);
@@ -214,7 +216,7 @@ TEST(GptqLayout, ThreadsAndInstructionSetsDoNotChangeValues) {
     isas::for_each_isa([&] {
         Eigen::ThreadPool pool(3);
         std::vector<float> values(w.codes.size());
-        layout::decode(stored, std::span<float>(values), execution(pool));
+        gptq_layout::decode(stored, std::span<float>(values), execution(pool));
         for (tersor::index i = 0; i < w.rows * w.cols; ++i) {
             const auto place = static_cast<std::size_t>(i / w.cols * w.groups + i % w.cols / 32);
             const int steps = w.codes[static_cast<std::size_t>(i)] - w.zeros[place];

@@ -21,7 +21,7 @@ using checkpoint::any_affine;
 using checkpoint::expect_error;
 using checkpoint::symmetric;
 using checkpoint::tensors;
-namespace layout = tersor::gptq_layout;
+namespace gptq_layout = tersor::gptq_layout;
 using type = safetensors_dtype;
 
 template <tersor::index N>
@@ -29,16 +29,16 @@ using uint4_groups = blockwise<zero_point<uint4>, N>;
 template <tersor::index N>
 using int4_groups = blockwise<absmax<int4>, N>;
 
-layout::config config_with(layout::version zeros, std::optional<bool> sym) {
-    layout::config known;
+gptq_layout::config config_with(gptq_layout::version zeros, std::optional<bool> sym) {
+    gptq_layout::config known;
     known.storage.zeros = zeros;
     known.sym = sym;
     return known;
 }
 
-affine_weight read(const tensors& file, const std::optional<layout::config>& known = {}) {
+affine_weight read(const tensors& file, const std::optional<gptq_layout::config>& known = {}) {
     const checkpoint::opened opened(file);
-    return layout::to_affine(layout::find_weight(opened.at("l.qweight"), "the file", opened.finder(), known));
+    return gptq_layout::to_affine(gptq_layout::find_weight(opened.at("l.qweight"), "the file", opened.finder(), known));
 }
 
 affine_weight read_awq(const tensors& file) {
@@ -76,21 +76,21 @@ std::vector<std::int32_t> words(std::size_t count) {
 
 TEST(GptqReader, BelievesSymmetricZeroPoints) {
     const affine_weight w = symmetric(any_affine(4, 16, 64, 32, 1));
-    for (const auto written : {layout::version::v1, layout::version::v2}) {
+    for (const auto written : {gptq_layout::version::v1, gptq_layout::version::v2}) {
         const tensors file = checkpoint::written_gptq("l.weight", w, {written});
-        for (const auto said : {layout::version::v1, layout::version::v2}) {
+        for (const auto said : {gptq_layout::version::v1, gptq_layout::version::v2}) {
             EXPECT_TRUE(read(file, config_with(said, true)) == w);
         }
         EXPECT_TRUE(read(file) == w);
-        EXPECT_TRUE(read(file, config_with(layout::version::v1, {})) == w);
+        EXPECT_TRUE(read(file, config_with(gptq_layout::version::v1, {})) == w);
         EXPECT_TRUE(read(file, config_with(written, false)) == w);
     }
     // not symmetric by its configuration: then its version is the one that is named
-    const tensors second = checkpoint::written_gptq("l.weight", w, {layout::version::v2});
-    EXPECT_EQ(read(second, config_with(layout::version::v1, false)).zeros[0], 9);
+    const tensors second = checkpoint::written_gptq("l.weight", w, {gptq_layout::version::v2});
+    EXPECT_EQ(read(second, config_with(gptq_layout::version::v1, false)).zeros[0], 9);
     // version 2 by its configuration, which does not say that it is symmetric: 7 is a zero point as any other
-    const tensors first = checkpoint::written_gptq("l.weight", w, {layout::version::v1});
-    EXPECT_EQ(read(first, config_with(layout::version::v2, {})).zeros[0], 7);
+    const tensors first = checkpoint::written_gptq("l.weight", w, {gptq_layout::version::v1});
+    EXPECT_EQ(read(first, config_with(gptq_layout::version::v2, {})).zeros[0], 7);
 }
 
 TEST(GptqReader, TakesVersionOneWhereNothingIsSaid) {
@@ -107,7 +107,7 @@ TEST(GptqReader, GroupsWithoutIndexAreRunsOfColumns) {
     file = checkpoint::written_gptq("l.weight", ragged, {});
     EXPECT_TRUE(read(file) == ragged);
     file.all.erase("l.g_idx");
-    layout::config known;
+    gptq_layout::config known;
     known.group_size = 32;
     known.sym = false;
     EXPECT_TRUE(read(file, known) == ragged);
@@ -120,33 +120,33 @@ TEST(GptqReader, GroupsWithoutIndexAreRunsOfColumns) {
 TEST(GptqReader, ActOrderIsReadAndNoQuantizer) {
     const affine_weight w = checkpoint::act_ordered(any_affine(4, 16, 64, 32, 1), 3);
     const checkpoint::opened opened(checkpoint::written_gptq("l.weight", w, {}));
-    const auto stored = layout::find_weight(opened.at("l.qweight"), "file", opened.finder());
+    const auto stored = gptq_layout::find_weight(opened.at("l.qweight"), "file", opened.finder());
     EXPECT_FALSE(stored.shape.in_order);
     EXPECT_EQ(stored.shape.group, 32);
-    EXPECT_TRUE(layout::to_affine(stored) == w);
+    EXPECT_TRUE(gptq_layout::to_affine(stored) == w);
     std::vector<float> values(w.codes.size());
-    layout::decode(stored, std::span<float>(values), execution{});
+    gptq_layout::decode(stored, std::span<float>(values), execution{});
     EXPECT_TRUE(checkpoint::same_floats(values, values_of(w)));
-    EXPECT_FALSE(layout::holds<uint4_groups<32>>(stored));
+    EXPECT_FALSE(gptq_layout::holds<uint4_groups<32>>(stored));
     expect_error(error_code::unsupported, {"'l.weight'", "with act-order"},
-                 [&] { (void)layout::load<uint4_groups<32>>(stored); });
+                 [&] { (void)gptq_layout::load<uint4_groups<32>>(stored); });
 }
 
 TEST(GptqReader, WeightsInOrderAreQuantizedTensors) {
     const affine_weight w = any_affine(4, 16, 64, 32, 1), s = symmetric(w);
     const checkpoint::opened opened(checkpoint::written_gptq("l.weight", w, {}));
-    const auto stored = layout::find_weight(opened.at("l.qweight"), "file", opened.finder());
+    const auto stored = gptq_layout::find_weight(opened.at("l.qweight"), "file", opened.finder());
     using half_scaled = blockwise<zero_point<uint4, Eigen::half>, 32>;
-    ASSERT_TRUE(layout::holds<uint4_groups<32>>(stored));
-    ASSERT_TRUE(layout::holds<half_scaled>(stored));
-    EXPECT_FALSE(layout::holds<uint4_groups<64>>(stored));
-    EXPECT_FALSE(layout::holds<int4_groups<32>>(stored));
-    EXPECT_TRUE(to_affine(layout::load<uint4_groups<32>>(stored)) == w);
-    EXPECT_TRUE(to_affine(layout::load<half_scaled>(stored)) == w);
+    ASSERT_TRUE(gptq_layout::holds<uint4_groups<32>>(stored));
+    ASSERT_TRUE(gptq_layout::holds<half_scaled>(stored));
+    EXPECT_FALSE(gptq_layout::holds<uint4_groups<64>>(stored));
+    EXPECT_FALSE(gptq_layout::holds<int4_groups<32>>(stored));
+    EXPECT_TRUE(to_affine(gptq_layout::load<uint4_groups<32>>(stored)) == w);
+    EXPECT_TRUE(to_affine(gptq_layout::load<half_scaled>(stored)) == w);
     const checkpoint::opened other(checkpoint::written_gptq("l.weight", s, {}));
-    const auto centred = layout::find_weight(other.at("l.qweight"), "file", other.finder());
-    ASSERT_TRUE(layout::holds<int4_groups<32>>(centred));
-    EXPECT_TRUE(to_affine(layout::load<int4_groups<32>>(centred)) == s);
+    const auto centred = gptq_layout::find_weight(other.at("l.qweight"), "file", other.finder());
+    ASSERT_TRUE(gptq_layout::holds<int4_groups<32>>(centred));
+    EXPECT_TRUE(to_affine(gptq_layout::load<int4_groups<32>>(centred)) == s);
 }
 
 TEST(GptqReader, NamesWhatIsMissingOrDoesNotFit) {
@@ -204,8 +204,8 @@ TEST(GptqReader, WordsThatCodesDoNotFillAreRefused) {
     tensors file = checkpoint::written_gptq("l.weight", any_affine(3, 32, 64, 32, 1), {});
     file.add("l.qweight", type::i32, {7, 32}, words(7 * 32));
     expect_error(error_code::corrupt_file, {"'l.qweight'", "7 words", "3 bits"}, [&] { (void)read(file); });
-    layout::config planes;
-    planes.storage.packing = layout::packing::planes;
+    gptq_layout::config planes;
+    planes.storage.packing = gptq_layout::packing::planes;
     expect_error(error_code::corrupt_file, {"'l.qzeros'", "planes"}, [&] { (void)read(example(), planes); });
 }
 

@@ -45,13 +45,13 @@ error_code code_of(const std::string& bytes) {
     return error_code::cancelled;
 }
 
-imatrix read(const std::string& bytes) {
+imatrix read_bytes(const std::string& bytes) {
     const temporary_folder folder;
     return tersor::read_imatrix(folder.write("file", bytes));
 }
 
 TEST(Imatrix, TheBinaryFormHoldsMeansTimesCalls) {
-    const imatrix m = read(usual_binary());
+    const imatrix m = read_bytes(usual_binary());
     ASSERT_EQ(m.entries().size(), 2u);
     EXPECT_EQ(m.entries()[0].name, "blk.0.attn_q.weight");
     EXPECT_EQ(m.entries()[0].values, (std::vector<float>{1.0f, 2.0f, 0.25f}));
@@ -63,10 +63,10 @@ TEST(Imatrix, TheBinaryFormHoldsMeansTimesCalls) {
 }
 
 TEST(Imatrix, TheBinaryFormMaySayOfWhatText) {
-    const imatrix with_name = read(usual_binary() + bytes_of_int(17) + bytes_of_int(8) + "wiki.txt");
+    const imatrix with_name = read_bytes(usual_binary() + bytes_of_int(17) + bytes_of_int(8) + "wiki.txt");
     EXPECT_EQ(with_name.chunks(), 17u);
     EXPECT_EQ(with_name.datasets().front(), "wiki.txt");
-    EXPECT_EQ(read(usual_binary() + bytes_of_int(17)).chunks(), 17u);
+    EXPECT_EQ(read_bytes(usual_binary() + bytes_of_int(17)).chunks(), 17u);
 }
 
 TEST(Imatrix, ABinaryFormThatIsCutAnywhereIsCorrupt) {
@@ -107,7 +107,7 @@ TEST(Imatrix, ValuesThatAreNoWeightsAreCorrupt) {
     for (const float value : {-1.0f, std::nanf(""), INFINITY, -INFINITY, -1e-40f}) {
         EXPECT_EQ(code_of(bytes_of_int(1) + bytes_of_entry("a", 1, {1.0f, value})), error_code::corrupt_file) << value;
     }
-    EXPECT_EQ(read(bytes_of_int(1) + bytes_of_entry("a", 1, {0.0f, -0.0f})).entries()[0].values.size(), 2u);
+    EXPECT_EQ(read_bytes(bytes_of_int(1) + bytes_of_entry("a", 1, {0.0f, -0.0f})).entries()[0].values.size(), 2u);
 }
 
 TEST(Imatrix, ARepeatedNameIsCorrupt) {

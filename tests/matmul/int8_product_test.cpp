@@ -3,6 +3,7 @@
 #include "tersor/quantizers/aliases.hpp"
 #include "tersor/quantizers/dequantize.hpp"
 #include "tersor/quantizers/quantize.hpp"
+#include "tests/common/errors.hpp"
 #include "tests/common/isas.hpp"
 
 #include <unsupported/Eigen/CXX11/ThreadPool>
@@ -203,23 +204,14 @@ TYPED_TEST(QuantizedLinear, ScalesExactSums) {
     EXPECT_EQ(linear(quantize<TypeParam>(weights), one), linear_by_definition(quantize<TypeParam>(weights), one));
 }
 
-std::string message(const auto& call) {
-    try {
-        call();
-    } catch (const error& e) {
-        return std::string(to_string(e.code())) + ": " + e.what();
-    }
-    return "nothing";
-}
-
 TEST(Int8Product, RefusesWhatDoesNotFit) {
     const auto x = random_bytes(3, 20, 7), w = random_bytes(4, 21, 8);
-    EXPECT_EQ(message([&] { (void)int8_product(x, w); }),
+    EXPECT_EQ(error_of([&] { (void)int8_product(x, w); }),
               "shape_mismatch: int8 product: x [3 x 20] does not fit weights [4 x 21]: expected as many columns");
     const Eigen::MatrixXf values = Eigen::MatrixXf::Random(4, 20);
-    EXPECT_EQ(message([&] { (void)int8_product(x, quantize<uint8_per_channel>(values)); }),
+    EXPECT_EQ(error_of([&] { (void)int8_product(x, quantize<uint8_per_channel>(values)); }),
               "unsupported: the weights of an int8 product are signed; unsigned codes may stand left");
-    EXPECT_EQ(message([&] { (void)int8_product(x, quantize<int8_per_channel>(values, {.axis = 0})); }),
+    EXPECT_EQ(error_of([&] { (void)int8_product(x, quantize<int8_per_channel>(values, {.axis = 0})); }),
               "unsupported: an int8 product takes codes along rows, not along axis 0");
 }
 

@@ -1,6 +1,7 @@
 #include "tersor/matmul/llm_int8_product.hpp"
 
 #include "tests/common/golden.hpp"
+#include "tests/common/errors.hpp"
 #include "tests/common/isas.hpp"
 
 #include <unsupported/Eigen/CXX11/ThreadPool>
@@ -212,31 +213,22 @@ TEST(LlmInt8Linear, TakesQuantizedWeights) {
     EXPECT_EQ(given(x), from_codes(x));
 }
 
-std::string message(const auto& call) {
-    try {
-        call();
-    } catch (const error& e) {
-        return std::string(to_string(e.code())) + ": " + e.what();
-    }
-    return "nothing";
-}
-
 TEST(LlmInt8Linear, RefusesBadInput) {
     const matrix w = matrix::Random(4, 10);
     const llm_int8_linear<> layer(w);
-    EXPECT_EQ(message([&] { (void)layer(matrix(3, 9)); }),
+    EXPECT_EQ(error_of([&] { (void)layer(matrix(3, 9)); }),
               "shape_mismatch: LLM.int8: x [3 x 9] does not fit weights [4 x 10]: expected as many columns");
     matrix x = matrix::Random(3, 10);
     x(1, 8) = -std::numeric_limits<float>::infinity();
-    EXPECT_EQ(message([&] { (void)layer(x); }), "non_finite: activations: token 1, channel 8 is -infinity");
-    EXPECT_EQ(message([&] { llm_int8_linear<>(w, {.threshold = -1.0f}); }),
+    EXPECT_EQ(error_of([&] { (void)layer(x); }), "non_finite: activations: token 1, channel 8 is -infinity");
+    EXPECT_EQ(error_of([&] { llm_int8_linear<>(w, {.threshold = -1.0f}); }),
               "invalid_argument: the threshold of outliers is -1.000000: expected a positive number, or 0 for none");
-    EXPECT_EQ(message([&] { llm_int8_linear<>(w, {.threshold = std::nanf("")}); }).substr(0, 16), "invalid_argument");
-    EXPECT_EQ(message([&] { llm_int8_linear<>(w, {.columns = {10}}); }),
+    EXPECT_EQ(error_of([&] { llm_int8_linear<>(w, {.threshold = std::nanf("")}); }).substr(0, 16), "invalid_argument");
+    EXPECT_EQ(error_of([&] { llm_int8_linear<>(w, {.columns = {10}}); }),
               "invalid_argument: LLM.int8: column 10 of weights with 10 columns");
-    EXPECT_EQ(message([&] { llm_int8_linear<>(w, {.bias = {1.0f}}); }),
+    EXPECT_EQ(error_of([&] { llm_int8_linear<>(w, {.bias = {1.0f}}); }),
               "shape_mismatch: LLM.int8: a bias of 1 numbers for 4 rows of weights");
-    EXPECT_EQ(message([&] { llm_int8_linear<>(matrix::Constant(2, 3, std::nanf("")), {.columns = {1}}); }),
+    EXPECT_EQ(error_of([&] { llm_int8_linear<>(matrix::Constant(2, 3, std::nanf("")), {.columns = {1}}); }),
               "non_finite: the weight of row 0, column 1 is not finite");
     EXPECT_EQ(layer(matrix(0, 10)).cols(), 4);
     EXPECT_EQ(llm_int8_linear<>(matrix(2, 0), {.bias = {1.0f, 2.0f}})(matrix(1, 0))(0, 1), 2.0f);

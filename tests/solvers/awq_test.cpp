@@ -5,8 +5,10 @@
 #include "tersor/quantizers/zero_point.hpp"
 #include "tersor/solvers/awq_grid.hpp"
 #include "tersor/solvers/channel_scaling.hpp"
+#include "tests/common/errors.hpp"
 #include "tests/common/golden.hpp"
 #include "tests/common/isas.hpp"
+#include "tests/solvers/random_matrix.hpp"
 
 #include <unsupported/Eigen/CXX11/ThreadPool>
 
@@ -35,18 +37,6 @@ matrix read(const golden::file& file, const std::string& name) {
     std::vector<float> values = file.tensor<float>(name);
     const auto shape = file.shape(name);
     return Eigen::Map<matrix>(values.data(), shape[0], shape[1]);
-}
-
-matrix random_matrix(tersor::index rows, tersor::index columns, unsigned seed, float outliers = 1.0f) {
-    std::mt19937 random(seed);
-    std::normal_distribution<float> normal;
-    matrix x(rows, columns);
-    for (tersor::index r = 0; r < rows; ++r) {
-        for (tersor::index j = 0; j < columns; ++j) {
-            x(r, j) = normal(random) * (j % 7 == 3 ? outliers : 1.0f);
-        }
-    }
-    return x;
 }
 
 // |X D^T|^2, the squared error of all outputs, and the same of magnitudes.
@@ -290,31 +280,21 @@ TEST(Awq, QuantizersOfAWholeTensorGetScalesOnly) {
     EXPECT_EQ(result.clip.upper.size(), 0);
 }
 
-error_code code_of_failure(const auto& work) {
-    try {
-        work();
-    } catch (const error& e) {
-        return e.code();
-    }
-    ADD_FAILURE() << "no error";
-    return error_code::io;
-}
-
 TEST(Awq, ReportsBadInput) {
     const matrix w = random_matrix(4, 32, 16), x = random_matrix(16, 32, 17);
     channel_statistics statistics(32);
     hessian h(32);
     h.accumulate(x);
-    EXPECT_EQ(code_of_failure([&] { (void)awq<plain4>(w, statistics, h); }), error_code::invalid_argument);
+    EXPECT_EQ(code_of_error([&] { (void)awq<plain4>(w, statistics, h); }), error_code::invalid_argument);
     statistics.observe(x);
-    EXPECT_EQ(code_of_failure([&] { (void)awq<plain4>(matrix(w.leftCols(31)), statistics, h); }),
+    EXPECT_EQ(code_of_error([&] { (void)awq<plain4>(matrix(w.leftCols(31)), statistics, h); }),
               error_code::shape_mismatch);
-    EXPECT_EQ(code_of_failure([&] { (void)awq<plain4>(w, statistics, hessian(16)); }), error_code::shape_mismatch);
-    EXPECT_EQ(code_of_failure([&] { (void)awq_shared<plain4>(std::vector<matrix>{}, statistics, h); }),
+    EXPECT_EQ(code_of_error([&] { (void)awq<plain4>(w, statistics, hessian(16)); }), error_code::shape_mismatch);
+    EXPECT_EQ(code_of_error([&] { (void)awq_shared<plain4>(std::vector<matrix>{}, statistics, h); }),
               error_code::invalid_argument);
     matrix bad = w;
     bad(2, 3) = std::numeric_limits<float>::quiet_NaN();
-    EXPECT_EQ(code_of_failure([&] { (void)awq<plain4>(bad, statistics, h); }), error_code::non_finite);
+    EXPECT_EQ(code_of_error([&] { (void)awq<plain4>(bad, statistics, h); }), error_code::non_finite);
 }
 
 TEST(Awq, ProgressRisesToOneAndCanCancel) {
@@ -327,7 +307,7 @@ TEST(Awq, ProgressRisesToOneAndCanCancel) {
                       })});
     EXPECT_NEAR(last, 1.0, 1e-12);
     const auto stop = execution{}.with_progress([](double done) { return done < 0.5; });
-    EXPECT_EQ(code_of_failure([&] { (void)awq<plain4>(w, x, {.execution = stop}); }), error_code::cancelled);
+    EXPECT_EQ(code_of_error([&] { (void)awq<plain4>(w, x, {.execution = stop}); }), error_code::cancelled);
 }
 
 TEST(ChannelScaling, MovesScalesWithoutChangingTheOutput) {
@@ -348,8 +328,8 @@ TEST(ChannelScaling, MovesScalesWithoutChangingTheOutput) {
     h.accumulate(x);
     expected.accumulate(divided);
     EXPECT_EQ(scaled_hessian(h, s).matrix<float>(), expected.matrix<float>());
-    EXPECT_EQ(code_of_failure([&] { multiply_columns(w, std::vector<float>{1.0f}); }), error_code::shape_mismatch);
-    EXPECT_EQ(code_of_failure([&] { divide_rows(before, std::vector<float>{1.0f, 0.0f, 1.0f}); }),
+    EXPECT_EQ(code_of_error([&] { multiply_columns(w, std::vector<float>{1.0f}); }), error_code::shape_mismatch);
+    EXPECT_EQ(code_of_error([&] { divide_rows(before, std::vector<float>{1.0f, 0.0f, 1.0f}); }),
               error_code::invalid_argument);
 }
 

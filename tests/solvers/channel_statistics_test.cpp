@@ -1,5 +1,6 @@
 #include "tersor/solvers/channel_statistics.hpp"
 
+#include "tests/common/errors.hpp"
 #include "tests/common/golden.hpp"
 
 #include <unsupported/Eigen/CXX11/ThreadPool>
@@ -113,25 +114,15 @@ TEST(ChannelStatistics, ReproducesTheRecordedMeans) {
     }
 }
 
-error_code code_of_failure(const auto& work) {
-    try {
-        work();
-    } catch (const error& e) {
-        return e.code();
-    }
-    ADD_FAILURE() << "no error";
-    return error_code::io;
-}
-
 TEST(ChannelStatistics, BadInputChangesNothing) {
     channel_statistics s(3);
     matrix x = matrix::Ones(300, 3);
     x(299, 2) = std::numeric_limits<float>::infinity();
-    EXPECT_EQ(code_of_failure([&] { s.observe(x); }), error_code::non_finite);
+    EXPECT_EQ(code_of_error([&] { s.observe(x); }), error_code::non_finite);
     EXPECT_EQ(s, channel_statistics(3));
-    EXPECT_EQ(code_of_failure([&] { s.observe(matrix(2, 4)); }), error_code::shape_mismatch);
-    EXPECT_EQ(code_of_failure([&] { s.merge(channel_statistics(4)); }), error_code::shape_mismatch);
-    EXPECT_EQ(code_of_failure([&] { channel_statistics none(0); }), error_code::invalid_argument);
+    EXPECT_EQ(code_of_error([&] { s.observe(matrix(2, 4)); }), error_code::shape_mismatch);
+    EXPECT_EQ(code_of_error([&] { s.merge(channel_statistics(4)); }), error_code::shape_mismatch);
+    EXPECT_EQ(code_of_error([&] { channel_statistics none(0); }), error_code::invalid_argument);
     s.observe(matrix(0, 3));
     EXPECT_EQ(s.tokens(), 0);
 }

@@ -6,10 +6,10 @@
 #include "tersor/quantizers/gguf/q4_0.hpp"
 #include "tersor/quantizers/gguf/q4_k.hpp"
 #include "tersor/quantizers/gguf/q6_k.hpp"
+#include "solvers/random_matrix.hpp"
 
 #include <gtest/gtest.h>
 
-#include <random>
 
 namespace {
 
@@ -17,13 +17,7 @@ using tersor::index;
 using tersor::quantize_mode;
 using matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-matrix random_matrix(index rows, index cols, unsigned seed) {
-    std::mt19937 random(seed);
-    std::normal_distribution<float> normal;
-    return matrix::NullaryExpr(rows, cols, [&] { return normal(random); });
-}
-
-const tersor::hessian& h() {
+const tersor::hessian& block_hessian() {
     static const tersor::hessian result = [] {
         tersor::hessian sum(512);
         sum.accumulate(
@@ -43,9 +37,9 @@ TYPED_TEST(GptqBlocks, EachModeBeatsPlainRounding) {
     const matrix w = 0.04f * random_matrix(6, 512, 8);
     double before = 1e30;
     for (const quantize_mode mode : {quantize_mode::reference, quantize_mode::fast, quantize_mode::best}) {
-        const auto result = tersor::gptq<TypeParam>(w, h(), {.mode = mode});
+        const auto result = tersor::gptq<TypeParam>(w, block_hessian(), {.mode = mode});
         const Eigen::MatrixXd d = (w - result.dequantize()).template cast<double>();
-        const double exact = (d * h().matrix<double>()).cwiseProduct(d).sum();
+        const double exact = (d * block_hessian().matrix<double>()).cwiseProduct(d).sum();
         EXPECT_NEAR(result.objective, exact, 1e-5 * exact);
         EXPECT_LT(result.objective, 0.8 * result.objective_rtn);
         EXPECT_LT(result.objective, before);

@@ -5,10 +5,10 @@
 #include "tersor/quantizers/aliases.hpp"
 #include "tersor/quantizers/mx.hpp"
 #include "tersor/quantizers/nvfp4.hpp"
+#include "solvers/random_matrix.hpp"
 
 #include <gtest/gtest.h>
 
-#include <random>
 
 namespace {
 
@@ -16,19 +16,13 @@ using tersor::index;
 using tersor::quantize_mode;
 using matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-constexpr index columns = 128;
+constexpr index width = 128;
 
-matrix random_matrix(index rows, index cols, unsigned seed) {
-    std::mt19937 random(seed);
-    std::normal_distribution<float> normal;
-    return matrix::NullaryExpr(rows, cols, [&] { return normal(random); });
-}
-
-const tersor::hessian& h() {
+const tersor::hessian& shared_hessian() {
     static const tersor::hessian result = [] {
-        matrix x = random_matrix(400, 40, 5) * random_matrix(40, columns, 6) + 0.5f * random_matrix(400, columns, 7);
+        matrix x = random_matrix(400, 40, 5) * random_matrix(40, width, 6) + 0.5f * random_matrix(400, width, 7);
         x.col(9).setZero();
-        tersor::hessian sum(columns);
+        tersor::hessian sum(width);
         sum.accumulate(x);
         return sum;
     }();
@@ -75,15 +69,15 @@ using formats = testing::Types<tersor::nf4_blockwise<48>, tersor::nf4_double_qua
 TYPED_TEST_SUITE(GptqFormats, formats);
 
 TYPED_TEST(GptqFormats, EachModeBeatsPlainRounding) {
-    const matrix w = 0.04f * random_matrix(12, columns, 8);
+    const matrix w = 0.04f * random_matrix(12, width, 8);
     for (const quantize_mode mode : {quantize_mode::reference, quantize_mode::fast, quantize_mode::best}) {
-        const auto result = tersor::gptq<TypeParam>(w, h(), {.mode = mode});
+        const auto result = tersor::gptq<TypeParam>(w, shared_hessian(), {.mode = mode});
         const Eigen::MatrixXd d = (w - result.dequantize()).template cast<double>();
-        const double exact = (d * h().matrix<double>()).cwiseProduct(d).sum();
+        const double exact = (d * shared_hessian().matrix<double>()).cwiseProduct(d).sum();
         EXPECT_NEAR(result.objective, exact, 1e-5 * exact);
         EXPECT_LT(result.objective, 0.8 * result.objective_rtn);
         EXPECT_EQ(result.weights.rows(), 12);
-        EXPECT_EQ(result.weights.cols(), columns);
+        EXPECT_EQ(result.weights.cols(), width);
         // Zero is a value of all these formats, so that a dead column costs nothing.
         EXPECT_EQ(result.dequantize().col(9).norm(), 0.0f);
     }

@@ -13,7 +13,7 @@ namespace {
 
 using gptq_cases::matrix;
 
-struct recorded : testing::TestWithParam<const char*> {
+struct recorded_runs : testing::TestWithParam<const char*> {
     golden::file file{GetParam()};
     matrix w = gptq_cases::matrix_of(file, "W");
 };
@@ -69,7 +69,37 @@ double damped_objective(const tersor::reference_gptq_result& result, const matri
     return (d * h).cwiseProduct(d).sum();
 }
 
-TEST_P(recorded, CodesScalesAndLossAreReproducedInDouble) {
+// Sums of T products, each rounded once, in any order: within 2 T units of the sum of their magnitudes, which the
+// diagonal bounds.
+TEST_P(recorded_runs, TheHessianIsTheRecordedOne) {
+    const Eigen::MatrixXd h = gptq_cases::hessian_of(file, tersor::hessian_precision::fp64).matrix<double>();
+    const double tokens = static_cast<double>(gptq_cases::matrix_of(file, "X").rows());
+    const auto expect = [&](Eigen::Index i, Eigen::Index j, double recorded) {
+        EXPECT_NEAR(h(i, j), recorded, 2 * (tokens + 8) * 0x1p-53 * std::sqrt(h(i, i) * h(j, j))) << i << " " << j;
+    };
+    const Eigen::Index n = h.rows();
+    ASSERT_EQ(n, w.cols());
+    if (file.has("H_f64_ut")) {
+        const auto upper = file.tensor<double>("H_f64_ut");
+        for (Eigen::Index i = 0, k = 0; i < n; ++i) {
+            for (Eigen::Index j = i; j < n; ++j) {
+                expect(i, j, upper.at(static_cast<std::size_t>(k++)));
+            }
+        }
+    }
+    if (file.has("H_diag_f64")) {
+        const auto diagonal = file.tensor<double>("H_diag_f64"), rows = file.tensor<double>("H_rows0_3_f64");
+        for (Eigen::Index i = 0; i < n; ++i) {
+            expect(i, i, diagonal.at(static_cast<std::size_t>(i)));
+        }
+        for (std::size_t k = 0; k < rows.size(); ++k) {
+            const auto place = static_cast<Eigen::Index>(k);
+            expect(place / n, place % n, rows[k]);
+        }
+    }
+}
+
+TEST_P(recorded_runs, CodesScalesAndLossAreReproducedInDouble) {
     const tersor::hessian h = gptq_cases::hessian_of(file, tersor::hessian_precision::fp64);
     const Eigen::MatrixXd exact = h.matrix<double>();
     for (const auto& run : gptq_cases::runs_of(file)) {
@@ -103,7 +133,7 @@ TEST_P(recorded, CodesScalesAndLossAreReproducedInDouble) {
     }
 }
 
-TEST_P(recorded, FloatStaysWithinOnePercentOfTheCodesAndHalfAPercentOfTheObjective) {
+TEST_P(recorded_runs, FloatStaysWithinOnePercentOfTheCodesAndHalfAPercentOfTheObjective) {
     const Eigen::MatrixXd exact = gptq_cases::hessian_of(file, tersor::hessian_precision::fp64).matrix<double>();
     const tersor::hessian h = gptq_cases::hessian_of(file, tersor::hessian_precision::fp32);
     for (const auto& run : gptq_cases::runs_of(file)) {
@@ -116,7 +146,7 @@ TEST_P(recorded, FloatStaysWithinOnePercentOfTheCodesAndHalfAPercentOfTheObjecti
     }
 }
 
-TEST_P(recorded, EveryInstructionSetAndBlockGivesTheSameBits) {
+TEST_P(recorded_runs, EveryInstructionSetAndBlockGivesTheSameBits) {
     const auto runs = gptq_cases::runs_of(file);
     const auto run = std::find_if(runs.begin(), runs.end(),
                                   [](const auto& r) { return r.flag("static") || r.number("groupsize", 0) == 0; });
@@ -147,7 +177,7 @@ std::vector<const char*> files() {
     return names;
 }
 
-INSTANTIATE_TEST_SUITE_P(Gptq, recorded, testing::ValuesIn(files()),
+INSTANTIATE_TEST_SUITE_P(Gptq, recorded_runs, testing::ValuesIn(files()),
                          [](const auto& info) { return std::string(info.param).substr(5); });
 
 // GPTQModel's variations of the same loop, in float there.

@@ -30,7 +30,7 @@ using integer4 = blockwise<zero_point<uint4>, 64>;
 
 constexpr double u = 0x1p-24;
 
-matrix random_matrix(tersor::index rows, tersor::index columns, unsigned seed) {
+matrix heavy_tailed(tersor::index rows, tersor::index columns, unsigned seed) {
     std::mt19937 random(seed);
     std::student_t_distribution<float> heavy(4.0f);
     matrix x(rows, columns);
@@ -155,7 +155,7 @@ void expect_better_modes(const matrix& w, hqq_error error) {
 }
 
 TEST(Hqq, EachModeIsAtLeastAsGoodAsTheOneBefore) {
-    const matrix w = random_matrix(8, 200, 1); // the last group of a row is shorter
+    const matrix w = heavy_tailed(8, 200, 1); // the last group of a row is shorter
     for (const hqq_error error : {hqq_error::balanced, hqq_error::absolute, hqq_error::squared}) {
         expect_better_modes<float4>(w, error);
         expect_better_modes<integer4>(w, error);
@@ -163,7 +163,7 @@ TEST(Hqq, EachModeIsAtLeastAsGoodAsTheOneBefore) {
 }
 
 TEST(Hqq, EachMeasureIsLeastWhereItIsAskedFor) {
-    const matrix w = random_matrix(16, 256, 2);
+    const matrix w = heavy_tailed(16, 256, 2);
     const auto absolute = hqq<float4>(w, {.error = hqq_error::absolute}),
                squared = hqq<float4>(w, {.error = hqq_error::squared});
     EXPECT_LT(absolute.mean_absolute_error, squared.mean_absolute_error);
@@ -185,7 +185,7 @@ TEST(Hqq, GroupsWithoutAChoiceAreExact) {
 }
 
 TEST(Hqq, TheSameBitsWithThreadsAndStorageOrders) {
-    const matrix w = random_matrix(30, 128, 3);
+    const matrix w = heavy_tailed(30, 128, 3);
     const auto expected = hqq<float4>(w);
     Eigen::ThreadPool pool(3);
     EXPECT_EQ(hqq<float4>(w, {.execution = execution(pool)}).weights, expected.weights);
@@ -207,7 +207,7 @@ error_code code_of_failure(const auto& work) {
 }
 
 TEST(Hqq, ReportsBadInput) {
-    matrix w = random_matrix(3, 64, 4);
+    matrix w = heavy_tailed(3, 64, 4);
     EXPECT_EQ(code_of_failure([&] { (void)hqq<float4>(w, {.axis = 2}); }), error_code::invalid_argument);
     const auto stop = execution{}.with_progress([](double) { return false; });
     EXPECT_EQ(code_of_failure([&] { (void)hqq<float4>(w, {.execution = stop}); }), error_code::cancelled);

@@ -1,7 +1,9 @@
 #include "tersor/solvers/smooth_quant.hpp"
 
+#include "tests/common/errors.hpp"
 #include "tests/common/golden.hpp"
 #include "tests/common/isas.hpp"
+#include "tests/solvers/random_matrix.hpp"
 
 #include <unsupported/Eigen/CXX11/ThreadPool>
 
@@ -10,7 +12,6 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -20,18 +21,6 @@ namespace {
 
 using matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 using rows8 = per_channel<absmax<int8>>;
-
-matrix random_matrix(tersor::index rows, tersor::index columns, unsigned seed, float outliers = 1.0f) {
-    std::mt19937 random(seed);
-    std::normal_distribution<float> normal;
-    matrix x(rows, columns);
-    for (tersor::index r = 0; r < rows; ++r) {
-        for (tersor::index j = 0; j < columns; ++j) {
-            x(r, j) = normal(random) * (j % 11 == 4 ? outliers : 1.0f);
-        }
-    }
-    return x;
-}
 
 // The product of the codes, exact in int32, times the scales: what an 8-bit kernel computes.
 double error_of_the_integer_product(const matrix& w, const matrix& x, const std::vector<float>& s) {
@@ -72,7 +61,7 @@ TEST(SmoothQuantScales, FollowTheFormula) {
 }
 
 TEST(SmoothQuant, TheErrorIsThatOfTheIntegerProduct) {
-    const matrix w = random_matrix(12, 44, 1), x = random_matrix(30, 44, 2, 50.0f);
+    const matrix w = random_matrix(12, 44, 1), x = random_matrix(30, 44, 2, 50.0f, 11);
     const auto result = smooth_quant(w, x);
     // Decoded values are rounded to 24 bits, 2^-16 of a step of their grid.
     EXPECT_NEAR(result.error, error_of_the_integer_product(w, x, result.scales), 1e-3 * result.error);
@@ -86,7 +75,7 @@ TEST(SmoothQuant, TheErrorIsThatOfTheIntegerProduct) {
 
 TEST(SmoothQuant, EachModeIsAtLeastAsGoodAsTheOneBefore) {
     for (const float outliers : {1.0f, 30.0f}) {
-        const matrix w = random_matrix(20, 66, 3), x = random_matrix(40, 66, 4, outliers);
+        const matrix w = random_matrix(20, 66, 3), x = random_matrix(40, 66, 4, outliers, 11);
         const auto fast = smooth_quant(w, x, {.mode = quantize_mode::fast}), best = smooth_quant(w, x);
         EXPECT_LE(fast.error, fast.error_plain);
         EXPECT_LE(best.error, fast.error);
@@ -113,7 +102,7 @@ TEST(SmoothQuant, BeatsPlainVectorwiseOnRealOutliers) {
 }
 
 TEST(SmoothQuant, SharedLayersAreTheStackedOne) {
-    const matrix x = random_matrix(20, 44, 5, 20.0f), w = random_matrix(10, 44, 6);
+    const matrix x = random_matrix(20, 44, 5, 20.0f, 11), w = random_matrix(10, 44, 6);
     const std::vector<matrix> parts{w.topRows(4), w.bottomRows(6)};
     const auto shared = smooth_quant_shared(parts, x), one = smooth_quant(w, x);
     EXPECT_EQ(shared.scales, one.scales);
@@ -123,7 +112,7 @@ TEST(SmoothQuant, SharedLayersAreTheStackedOne) {
 }
 
 TEST(SmoothQuant, TheSameBitsWithAnyInstructionSetAndThreads) {
-    const matrix x = random_matrix(20, 44, 7, 20.0f), w = random_matrix(10, 44, 8);
+    const matrix x = random_matrix(20, 44, 7, 20.0f, 11), w = random_matrix(10, 44, 8);
     const auto expected = smooth_quant(w, x);
     Eigen::ThreadPool pool(3);
     isas::for_each_isa([&] {
@@ -134,27 +123,17 @@ TEST(SmoothQuant, TheSameBitsWithAnyInstructionSetAndThreads) {
     });
 }
 
-error_code code_of_failure(const auto& work) {
-    try {
-        work();
-    } catch (const error& e) {
-        return e.code();
-    }
-    ADD_FAILURE() << "no error";
-    return error_code::io;
-}
-
 TEST(SmoothQuant, ReportsBadInput) {
     matrix w = random_matrix(3, 16, 9), x = random_matrix(4, 16, 10);
-    EXPECT_EQ(code_of_failure([&] { (void)smooth_quant(w, matrix(x.leftCols(15))); }), error_code::shape_mismatch);
-    EXPECT_EQ(code_of_failure([&] { (void)smooth_quant(w, matrix(x.topRows(0))); }), error_code::invalid_argument);
-    EXPECT_EQ(code_of_failure([&] { (void)smooth_quant(w, x, {.alpha = 1.5}); }), error_code::invalid_argument);
-    EXPECT_EQ(code_of_failure([&] { (void)smooth_quant_scales(std::vector<float>(2), std::vector<float>(3), 0.5); }),
+    EXPECT_EQ(code_of_error([&] { (void)smooth_quant(w, matrix(x.leftCols(15))); }), error_code::shape_mismatch);
+    EXPECT_EQ(code_of_error([&] { (void)smooth_quant(w, matrix(x.topRows(0))); }), error_code::invalid_argument);
+    EXPECT_EQ(code_of_error([&] { (void)smooth_quant(w, x, {.alpha = 1.5}); }), error_code::invalid_argument);
+    EXPECT_EQ(code_of_error([&] { (void)smooth_quant_scales(std::vector<float>(2), std::vector<float>(3), 0.5); }),
               error_code::shape_mismatch);
     const auto stop = execution{}.with_progress([](double done) { return done < 0.3; });
-    EXPECT_EQ(code_of_failure([&] { (void)smooth_quant(w, x, {.execution = stop}); }), error_code::cancelled);
+    EXPECT_EQ(code_of_error([&] { (void)smooth_quant(w, x, {.execution = stop}); }), error_code::cancelled);
     x(1, 2) = std::numeric_limits<float>::infinity();
-    EXPECT_EQ(code_of_failure([&] { (void)smooth_quant(w, x); }), error_code::non_finite);
+    EXPECT_EQ(code_of_error([&] { (void)smooth_quant(w, x); }), error_code::non_finite);
 }
 
 } // namespace
