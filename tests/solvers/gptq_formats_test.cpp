@@ -1,5 +1,8 @@
 // Every kind of quantizer goes through the solver, and gets better than plain rounding by it.
 
+// The kernels of linalg before those of quantizers: they share a namespace and must not hide each other.
+#include "tersor/linalg/multiply.hpp"
+
 #include "tersor/solvers/gptq.hpp"
 
 #include "tersor/quantizers/aliases.hpp"
