@@ -87,13 +87,17 @@ inline lane_range fold_neighbours(lane_range a, lane_range b) noexcept {
 /// The ranges of eight blocks from `first` on.
 template <std::size_t Size>
 inline lane_range ranges_of_eight(const float* x, std::size_t first, std::size_t count) noexcept {
-    const auto two = [&](std::size_t b) {
-        const std::size_t a = b < count ? b : count - 1, c = b + 4 < count ? b + 4 : count - 1;
-        return fold_halves(range_of<Size>(x + Size * a), range_of<Size>(x + Size * c));
-    };
-    const lane_range low = fold_quarters(two(first), two(first + 1));
-    const lane_range high = fold_quarters(two(first + 2), two(first + 3));
-    return fold_neighbours(low, high);
+    __m256 lo[4], hi[4];
+    TERSOR_UNROLL
+    for (std::size_t k = 0; k < 4; ++k) {
+        const std::size_t a = first + k, b = a + 4;
+        const lane_range two = fold_halves(range_of<Size>(x + Size * (a < count ? a : count - 1)),
+                                           range_of<Size>(x + Size * (b < count ? b : count - 1)));
+        lo[k] = two.lo;
+        hi[k] = two.hi;
+    }
+    return fold_neighbours(fold_quarters({lo[0], hi[0]}, {lo[1], hi[1]}),
+                           fold_quarters({lo[2], hi[2]}, {lo[3], hi[3]}));
 }
 
 template <std::size_t Size>

@@ -37,6 +37,17 @@ inline void encode_halves(const float* values, std::uint16_t* halves) noexcept {
     }
 }
 
+/// Sixteen blocks of 32 values: those at `x`, or where there are fewer a copy, filled up with zeros.
+inline const float* sixteen_blocks(const float* x, std::size_t count, float* copy) noexcept {
+    constexpr std::size_t size = 32;
+    if (count >= 16) {
+        return x;
+    }
+    std::memset(copy, 0, 16 * size * sizeof(float));
+    std::memcpy(copy, x, count * size * sizeof(float));
+    return copy;
+}
+
 /// Stores `count` of sixteen blocks of 32 values with codes of at most Top = 15 or 31: byte j of `qs` holds the low
 /// four bits of codes j and j + 16, bit j of `qh` the fifth one of code j. headers.levels(x, b, i) are the codes of
 /// `lanes` values of block b from i on; those above Headers::most become that.
@@ -76,23 +87,17 @@ inline void pack_codes(const Headers& headers, const float* x, std::size_t count
 template <int Top, class Headers, class Block>
 inline void encode_in_sixteens(const float* x, std::size_t count, Block* out) noexcept {
     constexpr std::size_t size = 32;
+    if (count == 0) {
+        return;
+    }
     float rest[16 * size];
     Headers headers[2];
-    const auto sixteen_from = [&](std::size_t b) -> const float* {
-        if (count - b >= 16) {
-            return x + b * size;
-        }
-        std::memset(rest, 0, sizeof rest);
-        std::memcpy(rest, x + b * size, (count - b) * size * sizeof(float));
-        return rest;
-    };
-    const float* values = count > 0 ? sixteen_from(0) : rest;
-    if (count > 0) {
-        headers[0].measure(values);
-    }
+    const float* values = sixteen_blocks(x, count, rest);
+    headers[0].measure(values);
     for (std::size_t b = 0, turn = 0; b < count; b += 16, turn ^= 1) {
-        const float* const next = count - b > 16 ? sixteen_from(b + 16) : values;
+        const float* next = values;
         if (count - b > 16) {
+            next = sixteen_blocks(x + (b + 16) * size, count - b - 16, rest);
             headers[turn ^ 1].measure(next);
         }
         pack_codes<Top>(headers[turn], values, count - b < 16 ? count - b : 16, out + b);

@@ -21,20 +21,6 @@ inline void one_pass_scales(const float* extremes, float* scales, float* inverse
     }
 }
 
-/// Writes codes 0..2N-1 of one block: a nibble for each of two, and for N = 16 the fifth bits.
-template <int N, class Block>
-inline void pack_block(const std::uint8_t* codes, Block& out) noexcept {
-    for (std::size_t j = 0; j < 16; j += 8) {
-        const std::uint64_t low = load_bytes(codes + j) & repeated(15);
-        store_bytes(out.qs + j, low | (load_bytes(codes + j + 16) & repeated(15)) << 4);
-    }
-    if constexpr (N == 16) {
-        for (std::size_t j = 0; j < nibble_group; j += 8) {
-            out.qh[j / 8] = static_cast<std::uint8_t>(lowest_bits(load_bytes(codes + j) >> 4));
-        }
-    }
-}
-
 /// What the one pass stores beside the codes of sixteen blocks.
 template <int N>
 struct one_pass_headers {
@@ -64,20 +50,22 @@ struct one_pass_headers {
     }
 };
 
-/// Writes up to 16 blocks from a panel of codes.
-template <int N, class Block>
-inline void pack_panel(const std::uint8_t* codes, const float* scales, std::size_t blocks, Block* out) noexcept {
+/// What a search stores beside the codes of sixteen blocks.
+template <int N>
+struct searched_headers {
+    static constexpr int most = 2 * N - 1;
+    float inverses[16];
+    std::int32_t zeros[16]; ///< the code of 0
     std::uint16_t halves[16];
-    encode_halves(scales, halves);
-    for (std::size_t g = 0; g < blocks; ++g) {
-        std::uint8_t own[nibble_group];
-        for (std::size_t i = 0; i < nibble_group; ++i) {
-            own[i] = codes[i * panel_width + g];
-        }
-        pack_block<N>(own, out[g]);
-        out[g].d = halves[g];
+
+    [[nodiscard]] vi levels(const float* x, std::size_t g, std::size_t i) const noexcept {
+        return round(clamp(load(x + g * nibble_group + i) * splat(inverses[g]), -N, N - 1)) + splat(zeros[g]);
     }
-}
+    template <class Block>
+    void write(std::size_t g, Block& out) const noexcept {
+        out.d = halves[g];
+    }
+};
 
 template <int N>
 inline constexpr trial_plan fast_plan = {N == 8 ? 6 : 8, N == 8 ? 6.9f : 15.0f, N == 8 ? 8.9f : 16.7f, 0};
@@ -94,35 +82,38 @@ inline void encode_searched(const float* x, const float* importance, std::size_t
     for (std::size_t b = 0; b < count; b += 16) {
         const std::size_t blocks = count - b < 16 ? count - b : 16;
         float panel[nibble_group * panel_width], given[nibble_group * panel_width], weights[nibble_group * panel_width];
-        float scales[16], inverses[16];
-        std::uint8_t codes[nibble_group * panel_width];
-        fill_panel(x + b * nibble_group, blocks, nibble_group, panel);
+        float scales[16], copy[16 * nibble_group];
+        searched_headers<N> headers;
+        const float* const values = sixteen_blocks(x + b * nibble_group, blocks, copy);
+        fill_panel(values, 16, nibble_group, panel);
         if (weighted) {
             fill_panel(importance + b * nibble_group, blocks, nibble_group, given);
         }
         if (weighted && mode != quantize_mode::fast) {
             weigh_panel(panel, given, nibble_group, sigma2, weights);
-            search_signed<N>(panel, weights, nibble_group, scales, inverses);
+            search_signed<N>(panel, weights, nibble_group, scales, headers.inverses);
         } else {
             float extremes[16];
             for (std::size_t g = 0; g < panel_width; g += lanes) {
                 store(extremes + g, extreme(panel + g, nibble_group).value);
             }
-            one_pass_scales<N>(extremes, scales, inverses);
+            one_pass_scales<N>(extremes, scales, headers.inverses);
         }
         if (mode != quantize_mode::reference) {
             const trial_plan& plan = mode == quantize_mode::best ? best_plan<N> : fast_plan<N>;
             if (weighted) {
-                search_best<N, true>(panel, given, nibble_group, plan, scales, inverses);
+                search_best<N, true>(panel, given, nibble_group, plan, scales, headers.inverses);
             } else {
-                search_best<N, false>(panel, nullptr, nibble_group, plan, scales, inverses);
+                search_best<N, false>(panel, nullptr, nibble_group, plan, scales, headers.inverses);
             }
         }
-        encode_panel<-N, N - 1>(panel, inverses, nibble_group, codes);
-        if (mode == quantize_mode::reference) {
-            clear_zero_groups(inverses, nibble_group, codes);
+        encode_halves(scales, headers.halves);
+        for (std::size_t g = 0; g < 16; ++g) {
+            // As ggml leaves the levels of a group of zeros.
+            const bool is_left = mode == quantize_mode::reference && headers.inverses[g] == 0.0f;
+            headers.zeros[g] = is_left ? 0 : N;
         }
-        pack_panel<N>(codes, scales, blocks, out + b);
+        pack_codes<2 * N - 1>(headers, values, blocks, out + b);
     }
 }
 

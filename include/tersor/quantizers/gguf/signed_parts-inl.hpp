@@ -105,11 +105,6 @@ inline void store_bytes(std::uint8_t* p, std::uint64_t word) noexcept {
 constexpr std::uint64_t repeated(std::uint64_t byte) noexcept {
     return byte * 0x0101010101010101u;
 }
-/// Bit k of the result is bit 0 of byte k.
-constexpr std::uint64_t lowest_bits(std::uint64_t bytes) noexcept {
-    return (bytes & repeated(1)) * 0x0102040810204080u >> 56;
-}
-
 /// The sum of squares of `count` values, added in order.
 inline float sum_squares(const float* x, std::size_t count) noexcept {
     float sum = 0.0f;
