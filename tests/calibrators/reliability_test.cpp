@@ -115,7 +115,8 @@ TEST(CalibrationCurve, BadInputIsRefused) {
     const Eigen::Matrix2d table{{0.5, 0.5}, {0.1, 0.9}};
     EXPECT_EQ(code_of_error([&] { return answers_of(table, Eigen::Vector2i(0, 2)); }), error_code::invalid_argument);
     EXPECT_EQ(code_of_error([&] { return answers_of(table, Eigen::Vector3i(0, 1, 1)); }), error_code::shape_mismatch);
-    EXPECT_EQ(code_of_error([&] { return answers_of(table * std::nan(""), Eigen::Vector2i(0, 1)); }), error_code::non_finite);
+    EXPECT_EQ(code_of_error([&] { return answers_of(table * std::nan(""), Eigen::Vector2i(0, 1)); }),
+              error_code::non_finite);
 }
 
 } // namespace
