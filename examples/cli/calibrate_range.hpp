@@ -33,10 +33,8 @@ struct found_range {
     std::int64_t zero_point = 0;
 };
 
-/// The range that a calibrator, which has seen all its batches, gives for such integers.
-[[nodiscard]] found_range find_range(const any_calibrator& seen, const integer_kind& kind);
-
-/// The families behind find_range; `bits` is 2 to 8.
+/// The range that a calibrator, which has seen all its batches, gives for integers without and with a zero point; `bits`
+/// is 2 to 8.
 [[nodiscard]] found_range find_absmax_range(const any_calibrator& seen, int bits, bool is_signed);
 [[nodiscard]] found_range find_zero_point_range(const any_calibrator& seen, int bits, bool is_signed);
 

@@ -81,6 +81,7 @@ void compare(const compare_arguments& arguments);
 struct calibrate_arguments {
     std::string data;
     std::string method;
+    std::string compatibility; ///< a tool to calibrate as; empty: as the library
     double momentum = 0.01;
     double percentile = 99.9;
     std::int64_t bins = 0; ///< 0: as the library

@@ -162,11 +162,15 @@ void add_calibrate(CLI::App& app, cli::calibrate_arguments& arguments, std::func
     command.add_option("--method", arguments.method, "min_max, moving_average, percentile, mse or kl")
         ->type_name("NAME")
         ->required();
+    command
+        .add_option("--compatibility", arguments.compatibility,
+                    "give what another tool gives for the data: modelopt, onnxruntime or pytorch")
+        ->type_name("TOOL");
     command.add_option("--momentum", arguments.momentum, "moving_average: the weight of a new batch; 0.01")
         ->type_name("M");
     command.add_option("--percentile", arguments.percentile, "percentile: the share inside, in per cent; 99.9")
         ->type_name("P");
-    command.add_option("--bins", arguments.bins, "bins of the histogram, a power of two from 16 to 65536; 4096")
+    command.add_option("--bins", arguments.bins, "bins of the histogram, a power of two from 16 to 65536; 4096, or as TOOL")
         ->type_name("N");
     command.add_option("--bits", arguments.bits, "of the integers, 2 to 8; 8")->type_name("N");
     command.add_flag("--signed,!--unsigned", arguments.is_signed, "the integers have a sign (default), or none");

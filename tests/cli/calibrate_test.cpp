@@ -2,10 +2,15 @@
 
 #include "program.hpp"
 
+#include "tersor/calibrators/compatibility/modelopt.hpp"
+#include "tersor/calibrators/compatibility/onnxruntime.hpp"
+#include "tersor/calibrators/compatibility/pytorch.hpp"
 #include "tersor/calibrators/min_max.hpp"
+#include "tersor/calibrators/moving_average.hpp"
 #include "tersor/calibrators/percentile.hpp"
 #include "tersor/formats/integer.hpp"
 #include "tersor/quantizers/absmax.hpp"
+#include "tersor/quantizers/affine.hpp"
 #include "tersor/quantizers/zero_point.hpp"
 
 #include <Eigen/Core>
@@ -42,6 +47,32 @@ protected:
             c.observe(Eigen::Map<const Eigen::VectorXf>(batch.data(), static_cast<Eigen::Index>(batch.size())));
         }
         return c;
+    }
+
+    /// What another tool's histogram makes of the batches.
+    template <class Histogram>
+    [[nodiscard]] Histogram counted(Histogram h) const {
+        for (const std::vector<float>& batch : batches) {
+            h.observe(batch);
+        }
+        return h;
+    }
+
+    /// The entry of "x" as the program finds it like that tool.
+    [[nodiscard]] tersor::json::value found_as(const char* tool, std::vector<std::string> more) const {
+        more.insert(more.begin() + 1, {"--compatibility", tool});
+        return ranges(more).at("x");
+    }
+
+    static void expect(const tersor::json::value& entry, float lo, float hi, float scale, int zero_point) {
+        EXPECT_EQ(number(entry, "lo"), lo);
+        EXPECT_EQ(number(entry, "hi"), hi);
+        EXPECT_EQ(number(entry, "amax"), std::max(-lo, hi));
+        EXPECT_EQ(number(entry, "scale"), scale);
+        EXPECT_EQ(number(entry, "zero_point"), static_cast<float>(zero_point));
+    }
+    static void expect(const tersor::json::value& entry, tersor::value_range range, tersor::affine_parameters p) {
+        expect(entry, range.lo, range.hi, p.scale, p.zero_point);
     }
 
     static float number(const tersor::json::value& entry, const char* name) {
@@ -94,6 +125,73 @@ TEST_F(Calibrate, EveryMethodStaysInsideTheData) {
         EXPECT_LT(number(found.at("x"), "lo"), 0.0f) << method;
         EXPECT_GE(number(found.at("x"), "lo"), widest.lo) << method;
         EXPECT_LE(number(found.at("x"), "hi"), widest.hi) << method;
+    }
+}
+
+TEST_F(Calibrate, GivesWhatModelOptimizerGives) {
+    const auto h = counted(tersor::compatibility::modelopt::histogram());
+    const auto range = seen(tersor::min_max()).range();
+    const float largest = std::max(-range.lo, range.hi);
+    expect(found_as("modelopt", {"min_max"}), -largest, largest, largest / 127.0f, 0);
+    const float inside = h.percentile(97.0).amax;
+    expect(found_as("modelopt", {"percentile", "--percentile", "97"}), -inside, inside, inside / 127.0f, 0);
+    const float least = h.mse({4, false}).amax;
+    expect(found_as("modelopt", {"mse", "--bits", "4"}), -least, least, least / 7.0f, 0);
+    const float kept = h.entropy({8, true}).amax;
+    expect(found_as("modelopt", {"kl", "--unsigned"}), 0.0f, kept, kept / 255.0f, 0);
+}
+
+TEST_F(Calibrate, GivesWhatOnnxRuntimeGives) {
+    const auto few = counted(tersor::compatibility::onnxruntime::histogram(128));
+    const auto many = counted(tersor::compatibility::onnxruntime::histogram(2048));
+    const auto kept = few.entropy(128), inside = many.percentile(97.0);
+    expect(found_as("onnxruntime", {"kl"}), kept, tersor::onnxruntime_symmetric(kept, {-127, 127}));
+    expect(found_as("onnxruntime", {"kl", "--unsigned"}), kept, tersor::onnxruntime_symmetric(kept, {0, 254}));
+    expect(found_as("onnxruntime", {"percentile", "--percentile", "97", "--unsigned", "--asymmetric"}), inside,
+           tersor::onnxruntime_affine(inside, {0, 255}));
+    expect(found_as("onnxruntime", {"min_max", "--bits", "4", "--asymmetric"}), many.data(),
+           tersor::onnxruntime_affine(many.data(), {-8, 7}));
+    const auto more = counted(tersor::compatibility::onnxruntime::histogram(1024)).entropy(128);
+    expect(found_as("onnxruntime", {"kl", "--bins", "1024", "--asymmetric"}), more,
+           tersor::onnxruntime_affine(more, {-128, 127}));
+}
+
+TEST_F(Calibrate, GivesWhatPyTorchGives) {
+    const auto searched = counted(tersor::compatibility::pytorch::histogram_observer()).range();
+    const auto moving = seen(tersor::moving_average(0.25f));
+    const tersor::value_range average{moving.state().min(), moving.state().max()};
+    expect(found_as("pytorch", {"mse"}), searched, tersor::pytorch_symmetric(searched, {-128, 127}));
+    expect(found_as("pytorch", {"mse", "--unsigned", "--asymmetric"}), searched,
+           tersor::pytorch_affine(searched, {0, 255}));
+    expect(found_as("pytorch", {"moving_average", "--momentum", ".25", "--unsigned"}), average,
+           tersor::pytorch_symmetric(average, {0, 255}));
+}
+
+TEST_F(Calibrate, OtherToolsHaveOnlyTheirOwnMethods) {
+    const auto refuses = [this](std::vector<std::string> more, std::string_view what) {
+        more.insert(more.begin(), {"calibrate", data, "--compatibility"});
+        const outcome o = run(more);
+        EXPECT_EQ(o.status, 2) << o.err;
+        EXPECT_TRUE(o.says(what));
+    };
+    refuses({"tflite", "--method", "mse"}, "modelopt, onnxruntime, pytorch");
+    refuses({"modelopt", "--method", "moving_average"}, "available: min_max, percentile, mse, kl");
+    refuses({"modelopt", "--method", "mse", "--asymmetric"}, "no zero point");
+    refuses({"modelopt", "--method", "kl", "--bins", "128"}, "from bin 128 on");
+    refuses({"onnxruntime", "--method", "mse"}, "available: min_max, percentile, kl");
+    refuses({"onnxruntime", "--method", "kl", "--bins", "64"}, "128 or more");
+    refuses({"onnxruntime", "--method", "min_max", "--bits", "3"}, "4 or 8 bits, not 3");
+    refuses({"pytorch", "--method", "kl"}, "available: min_max, moving_average, mse");
+}
+
+TEST_F(Calibrate, OtherToolsLeaveOutWhatIsNotFiniteToo) {
+    const std::string bad = folder / "bad.safetensors";
+    make_model(bad, {{"x", {3}, {1.0f, std::numeric_limits<float>::infinity(), -3.0f}}});
+    for (const char* const tool : {"modelopt", "onnxruntime", "pytorch"}) {
+        EXPECT_EQ(run({"calibrate", bad, "--method", "min_max", "--compatibility", tool}).status, 1);
+        const outcome o = run({"calibrate", bad, "--method", "min_max", "--compatibility", tool, "--skip-non-finite"});
+        EXPECT_TRUE(o.ok()) << o.err;
+        EXPECT_NE(o.out.find("not finite: 1 value"), std::string::npos) << o.out;
     }
 }
 
