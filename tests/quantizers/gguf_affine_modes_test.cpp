@@ -149,7 +149,9 @@ TYPED_TEST(GgufAffineModes, BestIsNoWorseOnAnyRecordedRow) {
                 return error;
             };
             const double reference = error_in(quantize_mode::reference);
-            EXPECT_LE(error_in(quantize_mode::best), reference * (1.0 + 1e-6)) << "row " << r << ", " << weighted;
+            // NaN or infinite where the reference's scales do not fit their type.
+            EXPECT_TRUE(error_in(quantize_mode::best) <= reference * (1.0 + 1e-6) || !std::isfinite(reference))
+                << "row " << r << ", " << weighted;
         }
     }
 }

@@ -6,6 +6,7 @@
 
 #include <bit>
 #include <cctype>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <random>
@@ -88,8 +89,11 @@ TYPED_TEST(GgufAffine, DecodesToTheRecordedValues) {
     gguf_cases::for_each_isa([&](isa set) {
         auto decoded = decode<type>(blocks);
         ASSERT_GE(decoded.size(), values.size());
-        decoded.resize(values.size());
-        EXPECT_EQ(decoded, values) << to_string(set);
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            // NaN where a scale that is too large for its type meets a level of 0.
+            ASSERT_TRUE(decoded[i] == values[i] || (std::isnan(decoded[i]) && std::isnan(values[i])))
+                << to_string(set) << ", value " << i << ": " << decoded[i] << " instead of " << values[i];
+        }
     });
 }
 

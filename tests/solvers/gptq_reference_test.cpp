@@ -52,7 +52,7 @@ double recorded_objective(const golden::file& file, const std::string& name, con
 }
 
 // tr((W0 - Q) Hd (W0 - Q)^T) with W0 = W with dead columns cleared, Hd = H with ones on dead diagonals, damped.
-double damped_objective(const tersor::reference_gptq_result& result, const matrix& w, Eigen::MatrixXd h) {
+double damped_objective(const tersor::integer_gptq_result& result, const matrix& w, Eigen::MatrixXd h) {
     Eigen::MatrixXd d = w.cast<double>();
     for (const tersor::index j : result.dead_columns) {
         h(j, j) = 1;

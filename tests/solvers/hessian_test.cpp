@@ -214,7 +214,8 @@ TEST(Hessian, ReproducesTheRecordedHessiansOfTheReferenceProgram) {
         for (index k = 0; k < columns * columns; ++k) {
             const auto at = static_cast<std::size_t>(k);
             const double size = 2 * sizes.data()[k] / static_cast<double>(h.samples());
-            const double here = static_cast<double>(h.tokens() + 2) * size, there = here + static_cast<double>(2 + 3 * calls) * size;
+            const double here = static_cast<double>(h.tokens() + 2) * size,
+                         there = here + static_cast<double>(2 + 3 * calls) * size;
             EXPECT_LE(std::abs(ours.data()[k] - exact[at]), 1.01 * 0x1p-24 * here) << after << " " << k;
             EXPECT_LE(std::abs(ours.data()[k] - static_cast<double>(single[at])), 1.01 * 0x1p-24 * (here + there));
             EXPECT_LE(std::abs(ours_wide.data()[k] - exact[at]), 1.01 * 0x1p-53 * (here + there));
