@@ -82,7 +82,7 @@ inline iq4_group iq4_scale(std::span<const float> x, std::span<const float> w, b
     const float d0 = searches ? -m / -127.0f : m / -127.0f;
     float a, b;
     fit(1.0f / d0, a, b, &result.first_codes);
-    result.scale = a / b;
+    result.scale = b > 0.0f ? a / b : 0.0f;
     if (!searches) {
         return result;
     }

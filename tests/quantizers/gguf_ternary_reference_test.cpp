@@ -9,11 +9,14 @@
 
 #include <gtest/gtest.h>
 
+#include <type_traits>
+
 namespace {
 
 using namespace tersor;
 
-// The scale and the codes of -1, 0, 1 by the largest magnitude: half away from zero; what overflows counts as zero.
+// The scale and the codes of -1, 0, 1 by the largest magnitude: half away from zero; what overflows counts as zero, in
+// Q2_0 as -1.
 template <class Q>
 typename Q::block naive_by_largest(std::span<const float> x) {
     float d = 0.0f;
@@ -24,7 +27,7 @@ typename Q::block naive_by_largest(std::span<const float> x) {
     std::vector<std::uint8_t> codes(x.size());
     for (std::size_t i = 0; i < x.size(); ++i) {
         const float v = x[i] * id;
-        codes[i] = static_cast<std::uint8_t>(std::isfinite(v) ? std::lround(v) + 1 : 1);
+        codes[i] = static_cast<std::uint8_t>(std::isfinite(v) ? std::lround(v) + 1 : std::is_same_v<Q, gguf::q2_0> ? 0 : 1);
     }
     return Q::assemble({fp16::encode(d)}, codes.data());
 }

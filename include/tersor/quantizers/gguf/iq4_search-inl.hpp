@@ -4,7 +4,8 @@
 //   scale(x, w)   m = the value of largest magnitude, the first on ties; below 1e-15 the scale is 0
 //                 id = 1 / (-m / -127), then (t - 127) / m for t = -7..7; q = the level nearest to id * x
 //                 A = sum w * q * x, B = sum w * q * q, in order and each product from the left
-//                 scale = A / B of the first, then of those with A * A > best * B where best = scale * A so far
+//                 scale = A / B of the first, 0 without any weight; then of those with A * A > best * B where
+//                 best = scale * A so far
 
 namespace tersor::inline v0::simd::TERSOR_NAMESPACE::gguf {
 
@@ -92,7 +93,7 @@ inline vf iq4_reference_scale(const iq4_tables& tables, const float* x, const fl
     const iq4_peak peak(x);
     const vf first = peak.value / splat(Searches ? 127.0f : -127.0f);
     const iq4_sums sums = fit_levels(tables, x, w, splat(1.0f) / first);
-    vf scale = sums.a / sums.b;
+    vf scale = select(sums.b > splat(0.0f), sums.a / sums.b, splat(0.0f));
     vf best = scale * sums.a;
     if constexpr (Searches) {
         for (int t = -7; t <= 7; ++t) {

@@ -112,6 +112,9 @@ void encode_q2_0(const float* values, std::size_t count, Block* out) noexcept {
         const float d = largest_magnitude<64>(x);
         std::uint8_t codes[64];
         encode_ternary<64>(x, ternary_inverse(d), codes);
+        if (d > 0.0f && ternary_inverse(d) == 0.0f) {
+            std::memset(codes, 0, sizeof codes); // as ggml on x86 converts what overflows; the stored scale is 0
+        }
         out[b].d = ::tersor::fp16::encode(d);
         pack_pairs(codes, out[b].qs);
     }
