@@ -30,10 +30,15 @@ namespace bench {
 /// Work over part of a range of `count` values: called with [begin, end), by several threads at once.
 using part = std::function<void(std::size_t begin, std::size_t end)>;
 
+/// Where the parts of threads may begin: at multiples of that many values. By default no two share a cache line or a
+/// group.
+constexpr std::size_t usual_grain = 4096;
+
 /// A limit loop over `count` values, in as many ways as this machine can run it; the fastest is taken.
 struct limit {
     std::size_t count;
     std::vector<part> ways;
+    std::size_t grain = usual_grain;
 };
 
 constexpr std::size_t large_bytes = std::size_t(64) << 20; ///< fp32 data that no cache holds
@@ -146,12 +151,12 @@ private:
     std::atomic<std::size_t> ready_{0}, go_{0}, done_{0};
 };
 
-/// Seconds of one pass over [0, count), split among the team; each thread repeats its own part `passes` times.
+/// Seconds of one pass over [0, count), split among the team at multiples of `grain`; each thread repeats its own part
+/// `passes` times.
 template <class Body>
-double seconds_per_pass(team& threads, std::size_t count, const Body& body, std::size_t passes) {
+double seconds_per_pass(team& threads, std::size_t count, std::size_t grain, const Body& body, std::size_t passes) {
     const std::size_t size = threads.size();
-    // Parts begin at multiples of 4096 values, so that none shares a cache line or a group with another.
-    const std::size_t step = (count + size * 4096 - 1) / (size * 4096) * 4096;
+    const std::size_t step = (count + size * grain - 1) / (size * grain) * grain;
     const double seconds = threads.run([&](std::size_t index) {
         const std::size_t begin = std::min(count, index * step), end = std::min(count, begin + step);
         for (std::size_t pass = 0; pass < passes; ++pass) {
@@ -184,7 +189,7 @@ inline const part& fastest_way(team& threads, const limit& reference) {
     const part* best = &reference.ways.front();
     double least = 1e30;
     for (const part& way : reference.ways) {
-        const auto once = [&](std::size_t passes) { return seconds_per_pass(threads, reference.count, way, passes); };
+        const auto once = [&](std::size_t passes) { return seconds_per_pass(threads, reference.count, reference.grain, way, passes); };
         const std::size_t passes = passes_for(once);
         const double seconds = std::min({once(passes), once(passes), once(passes)});
         if (seconds < least) {
@@ -205,10 +210,10 @@ void compare(benchmark::State& state, std::size_t bytes, const limit& reference,
              double stretch) {
     team threads(static_cast<std::size_t>(state.range(1)));
     const part& way = fastest_way(threads, reference);
-    const auto run_limit = [&](std::size_t passes) { return seconds_per_pass(threads, reference.count, way, passes); };
+    const auto run_limit = [&](std::size_t passes) { return seconds_per_pass(threads, reference.count, reference.grain, way, passes); };
     const auto run_kernel = [&](std::size_t passes) {
         if constexpr (std::invocable<const Kernel&, std::size_t, std::size_t>) {
-            return seconds_per_pass(threads, reference.count, kernel, passes);
+            return seconds_per_pass(threads, reference.count, reference.grain, kernel, passes);
         } else {
             return seconds_of([&] {
                        for (std::size_t pass = 0; pass < passes; ++pass) {
@@ -247,7 +252,7 @@ void measure(benchmark::State& state, std::size_t bytes, std::size_t count, cons
             kernel();
         }
     };
-    const auto once = [&](std::size_t passes) { return seconds_per_pass(threads, count, body, passes); };
+    const auto once = [&](std::size_t passes) { return seconds_per_pass(threads, count, usual_grain, body, passes); };
     const std::size_t passes = passes_for(once);
     std::vector<double> seconds;
     for ([[maybe_unused]] auto sample : state) {

@@ -273,10 +273,11 @@ inline limit multiply_int8(std::size_t count) {
 
 /// SG: Eigen's float product `result = weights * inputs`, split by columns of `inputs`; 2 rows cols depth operations.
 inline limit eigen_product(const Eigen::MatrixXf& weights, const Eigen::MatrixXf& inputs, Eigen::MatrixXf& result) {
-    return {static_cast<std::size_t>(inputs.cols()), {[&](std::size_t begin, std::size_t end) {
-                const auto first = static_cast<Eigen::Index>(begin), count = static_cast<Eigen::Index>(end - begin);
-                result.middleCols(first, count).noalias() = weights * inputs.middleCols(first, count);
-            }}};
+    const auto columns = [&](std::size_t begin, std::size_t end) {
+        const auto first = static_cast<Eigen::Index>(begin), count = static_cast<Eigen::Index>(end - begin);
+        result.middleCols(first, count).noalias() = weights * inputs.middleCols(first, count);
+    };
+    return {static_cast<std::size_t>(inputs.cols()), {columns}, 16};
 }
 
 } // namespace bench

@@ -42,11 +42,10 @@ struct product_limit {
     }
 
     [[nodiscard]] limit make() {
-        // Parts begin at multiples of 4096.
-        limit result{static_cast<std::size_t>(cols) * 4096, {}};
+        limit result{static_cast<std::size_t>(cols), {}, 16};
         const auto add = [&](float_product product) {
             result.ways.push_back([this, product](std::size_t begin, std::size_t end) {
-                const long first = static_cast<long>(begin / 4096), last = static_cast<long>(end / 4096);
+                const long first = static_cast<long>(begin), last = static_cast<long>(end);
                 if (first < last) {
                     product(a.data(), b.data() + first * depth, c.data() + first * rows, rows, last - first, depth);
                 }

@@ -52,7 +52,7 @@ void solve(benchmark::State& state, tersor::gptq_options options) {
     const double size = static_cast<double>(n), product = 2 * size * size * size, work = product * (2.0 / 3 + 1) / 2;
     std::vector<double> ratios, seconds;
     for ([[maybe_unused]] auto pair : state) {
-        const double limit = bench::seconds_per_pass(team, reference.count, reference.ways.front(), 1);
+        const double limit = bench::seconds_per_pass(team, reference.count, reference.grain, reference.ways.front(), 1);
         seconds.push_back(
             bench::seconds_of([&] { benchmark::DoNotOptimize(tersor::gptq<grouped>(given.w, given.h, options)); }));
         ratios.push_back((work / seconds.back()) / (product / limit));
