@@ -130,7 +130,8 @@ inline vf nearest_of_four(vf v) noexcept {
 }
 
 /// The scale of least squares for levels -1 .. 2: trials of either sign, side by side, largest magnitude to 0.8 .. 3.
-inline vf best_four_level_scale(const float* x, const float* w, bool weighted) noexcept {
+template <bool Weighted>
+inline vf best_four_level_scale(const float* x, const float* w) noexcept {
     vf scale = splat(0.0f), gain = splat(0.0f);
     const auto keep = [&](vf a, vf b) {
         const vm better = a * a > gain * b;
@@ -141,11 +142,12 @@ inline vf best_four_level_scale(const float* x, const float* w, bool weighted) n
         vf a = splat(0.0f), b = splat(0.0f), minus_a = splat(0.0f), minus_b = splat(0.0f);
         TERSOR_UNROLL
         for (std::size_t i = 0; i < 64; ++i) {
-            const vf value = load(x + panel_width * i), weight = load(w + panel_width * i), v = value * inverse;
-            const vf q = nearest_of_four(v), wq = weight * q;
+            const vf value = load(x + panel_width * i), v = value * inverse;
+            const auto weigh = [&](vf level) { return Weighted ? load(w + panel_width * i) * level : level; };
+            const vf q = nearest_of_four(v), wq = weigh(q);
             a = a + wq * value;
             b = b + wq * q;
-            const vf p = nearest_of_four(splat(0.0f) - v), wp = weight * p;
+            const vf p = nearest_of_four(splat(0.0f) - v), wp = weigh(p);
             minus_a = minus_a + wp * value;
             minus_b = minus_b + wp * p;
         }
@@ -154,7 +156,7 @@ inline vf best_four_level_scale(const float* x, const float* w, bool weighted) n
     };
     const vf inverse = splat(1.0f) / weighted_peak(x, w, 64);
     float r = 0.8f;
-    for (int t = 0; t < (weighted ? 22 : 10); ++t) {
+    for (int t = 0; t < (Weighted ? 22 : 10); ++t) {
         offer(inverse * splat(r));
         // With weights large values may not matter: trials that clip ever more.
         r = t < 10 ? r + 0.23f : r * 1.25f;
@@ -176,7 +178,8 @@ void encode_q2_0_best(const float* values, const float* importance, std::size_t 
         normalize_panel(x, 64, 1, powers);
         for (std::size_t l = 0; l < panel_width; l += lanes) {
             const vf power = load(powers + l);
-            const vf wanted = best_four_level_scale(x + l, w + l, importance != nullptr) * power;
+            const vf wanted = power * (importance != nullptr ? best_four_level_scale<true>(x + l, w + l)
+                                                             : best_four_level_scale<false>(x + l, w + l));
             vf peak = splat(0.0f);
             for (std::size_t i = 0; i < 64; ++i) {
                 peak = max(abs(load(x + panel_width * i + l)), peak);
