@@ -106,6 +106,36 @@ TEST(Mse, SearchesBothEndsWithAZeroPoint) {
     EXPECT_LE(error_of<Q>(x, c.range<Q>()), 1.01 * least);
 }
 
+// Symmetric ranges, and those of values without a sign, have one free end: all of its places are tried.
+TEST(RangeCandidates, NoneIsBetterWhereOneEndIsFree) {
+    const auto check = [](const std::vector<float>& x, auto figure_of, auto q) {
+        histogram h(1024);
+        ASSERT_TRUE(h.add(x.data(), x.size()));
+        detail::histogram_points points(h);
+        auto figure = figure_of(q, points);
+        const bool symmetric = detail::is_symmetric(q);
+        const clipping_range found = detail::search_ranges(points, symmetric, figure);
+        const double least = figure(found.lo, found.hi);
+        const tersor::index last = symmetric ? points.around() : points.above;
+        ASSERT_GE(last, 200);
+        for (tersor::index k = 0; k <= last; ++k) {
+            const float hi = symmetric ? points.magnitude(k) : points.upper(k), lo = symmetric ? -hi : 0.0f;
+            EXPECT_GE(figure(lo, hi), least) << k;
+            EXPECT_TRUE(hi <= found.hi || figure(lo, hi) > least) << k;
+        }
+    };
+    const auto error = [](const auto& q, auto& points) { return detail::squared_error(q, points); };
+    const auto divergence = [](const auto& q, auto& points) { return detail::divergence(q, points); };
+    for (const bool positive : {false, true}) {
+        const std::vector<float> x = values(20000, positive);
+        check(x, error, absmax<int8>());
+        check(x, divergence, absmax<int8>());
+        check(x, divergence, absmax<nf4>());
+    }
+    check(values(20000, true), error, zero_point<uint4>());
+    check(values(20000, true), divergence, zero_point<uint4>());
+}
+
 TEST(KlDivergence, ClipsOutliersButNotTheData) {
     const std::vector<float> x = values(20000);
     const clipping_range r = seen(x, kl_divergence()).range<absmax<int4>>();
