@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 using namespace tersor;
@@ -39,6 +40,23 @@ TEST_P(Transpose, EveryShapeKeepsItsValuesAndWritesNothingElse) {
                         ASSERT_EQ(to_far[j * out_step + i], expected) << rows << " x " << columns;
                     }
                 }
+            }
+        }
+    }
+}
+
+TEST_P(Transpose, BytesOfAnyNumberOfRowsAreTransposed) {
+    constexpr std::size_t columns = 64, gap = 5;
+    for (const std::size_t rows : {0, 1, 15, 16, 40, 64}) {
+        const std::size_t step = rows + gap;
+        std::vector<std::uint8_t> in(rows * columns), out(columns * step, 255);
+        for (std::size_t i = 0; i < in.size(); ++i) {
+            in[i] = static_cast<std::uint8_t>(i * 37 % 251);
+        }
+        TERSOR_DISPATCH(transpose_bytes<columns>(in.data(), rows, out.data(), step));
+        for (std::size_t j = 0; j < columns; ++j) {
+            for (std::size_t i = 0; i < step; ++i) {
+                ASSERT_EQ(out[j * step + i], i < rows ? in[i * columns + j] : 255) << rows << " rows";
             }
         }
     }

@@ -10,6 +10,7 @@
 #include "tersor/formats/lanes.hpp"
 #include "tersor/formats/packing.hpp"
 #include "tersor/formats/rounding.hpp"
+#include "tersor/quantizers/rows.hpp"
 
 #include <cmath>
 #include <cstddef>
@@ -22,6 +23,11 @@
 #define TERSOR_KERNELS "tersor/quantizers/encode_groups-inl.hpp"
 #include "tersor/simd/for_each_isa.hpp"
 #define TERSOR_KERNELS "tersor/quantizers/quantize_groups-inl.hpp"
+#include "tersor/simd/for_each_isa.hpp"
+namespace tersor::inline v0::simd {
+using detail::column_panel;
+}
+#define TERSOR_KERNELS "tersor/quantizers/quantize_columns-inl.hpp"
 #include "tersor/simd/for_each_isa.hpp"
 #define TERSOR_KERNELS "tersor/quantizers/decode_groups-inl.hpp"
 #include "tersor/simd/for_each_isa.hpp"
@@ -60,6 +66,19 @@ struct codec {
     static bool quantize(const Q& q, const float* x, std::size_t count, std::size_t group, parameters* p,
                          std::uint8_t* codes) {
         return TERSOR_DISPATCH(quantize_groups<Q>(q, x, count, group, p, codes));
+    }
+
+    /// Whether `quantize_panel` can take groups of this size.
+    [[nodiscard]] static constexpr bool has_panels(std::size_t group) noexcept {
+        return (scaled_quantizer<Q> || affine_quantizer<Q>)&&(Q::group <= 0 || group % 16 == 0);
+    }
+
+    /// Parameters and packed codes of a panel of up to 256 rows and, but for longer groups, 256 columns: whole groups,
+    /// group g of row r to p[r * p_step + g]. For one group a tensor p is given. False, with all of it unspecified, if
+    /// a value is not finite or the panel has to be taken row by row.
+    static bool quantize_panel(const Q& q, const detail::column_panel& x, std::size_t group, parameters* p,
+                               std::ptrdiff_t p_step, std::uint8_t* out, std::ptrdiff_t row_bytes) noexcept {
+        return TERSOR_DISPATCH(quantize_panel<Q>(q, x, group, p, p_step, out, row_bytes));
     }
 
     /// Codes, a byte each, with given parameters. False if a value is not finite.

@@ -96,6 +96,19 @@ protected:
         std::atomic<bool> has_low{false}, has_high{false};
         this->for_each_tile(0.5, [&](const tile& t) {
             thread_local std::vector<float> buffer;
+            const auto add = [&](const float* x, std::size_t count) {
+                value_range range;
+                if (!codec<Q>::extremes(x, count, range.lo, range.hi)) {
+                    raise_non_finite(source_);
+                }
+                // Magnitudes order as their bits do.
+                keep_largest(lowest, std::bit_cast<std::uint32_t>(-range.lo));
+                keep_largest(highest, std::bit_cast<std::uint32_t>(range.hi));
+            };
+            if (options_.non_finite == non_finite::error && view_.is_transposed()) {
+                for_each_column(view_, t.row, t.rows, t.column, t.columns, buffer, add);
+                return;
+            }
             const float* const x = load(t, buffer);
             const auto count = static_cast<std::size_t>(t.rows * t.columns);
             // Infinities take the largest finite magnitude of the whole tensor, which no tile knows alone.
@@ -107,13 +120,7 @@ protected:
                     buffer[i] = 0.0f;
                 }
             }
-            value_range range;
-            if (!codec<Q>::extremes(x, count, range.lo, range.hi)) {
-                raise_non_finite(source_);
-            }
-            // Magnitudes order as their bits do.
-            keep_largest(lowest, std::bit_cast<std::uint32_t>(-range.lo));
-            keep_largest(highest, std::bit_cast<std::uint32_t>(range.hi));
+            add(x, count);
         });
         largest_ = std::bit_cast<float>(std::max(lowest.load(), highest.load()));
         const float lo = has_low ? -largest_ : -std::bit_cast<float>(lowest.load());
@@ -201,6 +208,9 @@ protected:
 
     /// Fits, where that is not done, and encodes a tile; its rows of packed codes go to `out`, `row_bytes` apart.
     void quantize_tile(const tile& t, bool is_fitted, std::uint8_t* out, index row_bytes) {
+        if (is_fitted == (Q::group == whole_tensor) && quantize_columns(t, out, row_bytes)) {
+            return;
+        }
         // One set of buffers a thread: tiles are many and small.
         thread_local std::vector<float> buffer;
         thread_local std::vector<std::uint8_t> bytes;
@@ -223,6 +233,29 @@ protected:
                 std::copy_n(codes, count, out);
             }
         }
+    }
+
+    /// A tile of a column-major matrix, as it lies in memory. False if the rows have to be taken one by one.
+    bool quantize_columns(const tile& t, std::uint8_t* out, index row_bytes) {
+        if (!view_.is_transposed() || t.rows < 16 || !codec<Q>::has_panels(group_of(t)) ||
+            options_.rounding != rounding::nearest_even || options_.non_finite != non_finite::error ||
+            weights_of(t) != nullptr) {
+            return false;
+        }
+        if constexpr (codec<Q>::has_panels(16)) {
+            thread_local std::vector<float> buffer;
+            for (index r = 0, count = 0; r < t.rows; r += count) {
+                count = std::min({t.rows - r, view_.neighbours(t.row + r), index{256}});
+                count = count > 64 ? count / 64 * 64 : count;
+                const column_panel x = load_columns(view_, t.row + r, count, t.column, t.columns, buffer);
+                if (!codec<Q>::quantize_panel(quantizer_, x, group_of(t), parameters_of(t, r), layout_.groups_per_row,
+                                              out + r * row_bytes, row_bytes)) {
+                    return false;
+                }
+            }
+            return true;
+        }
+        return false;
     }
 
     /// Whether the rows of a tile, one after the other in its buffer, may be taken as one run of groups.

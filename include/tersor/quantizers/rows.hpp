@@ -13,6 +13,7 @@
 #include <cstring>
 #include <span>
 #include <type_traits>
+#include <vector>
 
 namespace tersor::inline v0::detail {
 
@@ -48,6 +49,57 @@ void narrow(const float* in, std::size_t count, Scalar* out) {
     } else {
         for (std::size_t i = 0; i < count; ++i) {
             out[i] = static_cast<Scalar>(in[i]);
+        }
+    }
+}
+
+/// Columns of floats. Rows that make their number a multiple of 64 may be read.
+struct column_panel {
+    const float* data;
+    std::ptrdiff_t step; ///< from a column to the next
+    std::size_t rows, columns;
+
+    [[nodiscard]] const float* address(std::size_t r, std::size_t c) const noexcept {
+        return data + static_cast<std::ptrdiff_t>(c) * step + r;
+    }
+};
+
+/// Values of a view whose neighbouring rows are neighbours in memory as such columns: in place, or copied to `buffer`.
+template <class Scalar, int Rank>
+[[nodiscard]] column_panel load_columns(const row_view<Scalar, Rank>& view, index row, index rows, index column,
+                                        index columns, std::vector<float>& buffer) {
+    const auto from = view.run_at(row, column);
+    column_panel panel{nullptr, from.step, static_cast<std::size_t>(rows), static_cast<std::size_t>(columns)};
+    if constexpr (std::is_same_v<std::remove_const_t<Scalar>, float>) {
+        if (rows % 64 == 0) {
+            panel.data = from.first;
+            return panel;
+        }
+    }
+    panel.step = (rows + 63) / 64 * 64;
+    buffer.assign(static_cast<std::size_t>(columns * panel.step), 0.0f);
+    for (index c = 0; c < columns; ++c) {
+        widen(from.first + c * from.step, panel.rows, buffer.data() + c * panel.step);
+    }
+    panel.data = buffer.data();
+    return panel;
+}
+
+/// Calls work(values, count) for the values of each column of such a view, in runs that are neighbours in memory.
+template <class Scalar, int Rank, class Work>
+void for_each_column(const row_view<Scalar, Rank>& view, index row, index rows, index column, index columns,
+                     std::vector<float>& buffer, const Work& work) {
+    for (index c = column; c < column + columns; ++c) {
+        for (index r = 0, count = 0; r < rows; r += count) {
+            count = std::min(rows - r, view.neighbours(row + r));
+            const auto size = static_cast<std::size_t>(count);
+            if constexpr (std::is_same_v<std::remove_const_t<Scalar>, float>) {
+                work(view.address(row + r, c), size);
+            } else {
+                buffer.resize(std::max(buffer.size(), size));
+                widen(view.address(row + r, c), size, buffer.data());
+                work(buffer.data(), size);
+            }
         }
     }
 }

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <numeric>
 #include <type_traits>
 #include <utility>
@@ -47,20 +48,25 @@ public:
             columns = layout_.length;
         } else if (Q::group > 0) {
             const index unit = std::lcm(layout_.group, index{8});
-            const index wanted = view_.is_transposed() ? 128 : 4096;
+            const index wanted = view_.is_transposed() ? 256 : 4096;
             columns = std::min(columns, unit * std::max<index>(wanted / unit, 1));
         } else if (Q::group == whole_tensor && columns > 8192) {
-            columns = 8192;
+            columns = view_.is_transposed() ? 256 : 8192;
         }
-        const index rows = std::min(panel_rows(view_, columns), layout_.rows);
-        const index across = (layout_.length - 1) / columns + 1, down = (layout_.rows - 1) / rows + 1;
+        const index rows = std::min(tile_rows(columns), layout_.rows);
+        // Rows before the first one that begins a cache line are a tile of their own.
+        const index lead = rows < layout_.rows ? rows_before_line() : 0;
+        const index across = (layout_.length - 1) / columns + 1;
+        const index down = (layout_.rows - lead - 1) / rows + 1 + (lead > 0 ? 1 : 0);
         const execution part = options_.execution.part(std::exchange(progress_, until), until);
         part.for_each(across * down, [&](index i) {
-            // Where the values of a column are neighbours the tiles go down the columns: their memory pages stay known.
-            const index y = view_.is_transposed() ? i % down : i / across;
-            const index x = view_.is_transposed() ? i / down : i % across;
+            const index y = i / across, x = i % across;
             tile t{.row = y * rows, .rows = rows, .column = x * columns, .columns = columns};
-            t.rows = std::min(rows, layout_.rows - t.row);
+            if (lead > 0) {
+                t.row = y == 0 ? 0 : lead + (y - 1) * rows;
+                t.rows = y == 0 ? lead : rows;
+            }
+            t.rows = std::min(t.rows, layout_.rows - t.row);
             t.columns = std::min(columns, layout_.length - t.column);
             work(t);
         });
@@ -87,6 +93,22 @@ protected:
     bool is_joined_ = false;
 
 private:
+    [[nodiscard]] index tile_rows(index columns) const noexcept {
+        const index rows = panel_rows(view_, columns);
+        return view_.is_transposed() ? std::min<index>(rows, 256) : rows;
+    }
+
+    /// In a large matrix whose columns all begin at the same place of a cache line.
+    [[nodiscard]] index rows_before_line() const noexcept {
+        constexpr std::size_t line = 64;
+        if (!view_.is_transposed() || layout_.rows < 1024 ||
+            view_.run_at(0, 0).step * static_cast<index>(sizeof(Scalar)) % static_cast<index>(line) != 0) {
+            return 0;
+        }
+        const std::size_t beyond = reinterpret_cast<std::uintptr_t>(source_.data) % line;
+        return static_cast<index>((line - beyond) % line / sizeof(Scalar));
+    }
+
     double progress_ = 0.0;
 };
 

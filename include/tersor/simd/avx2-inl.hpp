@@ -260,12 +260,14 @@ inline constexpr std::size_t square = 8;
 inline void transpose_square(const float* in, std::ptrdiff_t in_step, float* out, std::ptrdiff_t out_step) noexcept {
     // Rows k and k + 4 side by side, so that the shuffles need not cross the halves of a register.
     __m256 r[8];
+    TERSOR_UNROLL_ALL
     for (int k = 0; k < 4; ++k) {
         const float* const a = in + k * in_step;
         const float* const b = in + (k + 4) * in_step;
         r[k] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(a)), _mm_loadu_ps(b), 1);
         r[k + 4] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(a + 4)), _mm_loadu_ps(b + 4), 1);
     }
+    TERSOR_UNROLL_ALL
     for (int k = 0; k < 8; k += 4) {
         const __m256 ab = _mm256_unpacklo_ps(r[k], r[k + 1]), AB = _mm256_unpackhi_ps(r[k], r[k + 1]);
         const __m256 cd = _mm256_unpacklo_ps(r[k + 2], r[k + 3]), CD = _mm256_unpackhi_ps(r[k + 2], r[k + 3]);
@@ -273,6 +275,34 @@ inline void transpose_square(const float* in, std::ptrdiff_t in_step, float* out
         _mm256_storeu_ps(out + (k + 1) * out_step, _mm256_shuffle_ps(ab, cd, 0xEE));
         _mm256_storeu_ps(out + (k + 2) * out_step, _mm256_shuffle_ps(AB, CD, 0x44));
         _mm256_storeu_ps(out + (k + 3) * out_step, _mm256_shuffle_ps(AB, CD, 0xEE));
+    }
+}
+
+/// Transposes bytes: out[j * out_step + i] = in[i * in_step + j] for i < 16, j < byte_columns.
+inline constexpr std::size_t byte_columns = 32;
+inline void transpose_byte_block(const std::uint8_t* in, std::size_t in_step, std::uint8_t* out,
+                                 std::size_t out_step) noexcept {
+    __m256i a[16], b[16];
+    TERSOR_UNROLL_ALL
+    for (std::size_t k = 0; k < 16; ++k) {
+        a[k] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in + k * in_step));
+    }
+    // Each of four steps moves one bit of a byte's row number into its place in the row, within halves of registers.
+    const auto join = [](const __m256i* from, __m256i* to) {
+        TERSOR_UNROLL_ALL
+        for (int k = 0; k < 8; ++k) {
+            to[2 * k] = _mm256_unpacklo_epi8(from[k], from[k + 8]);
+            to[2 * k + 1] = _mm256_unpackhi_epi8(from[k], from[k + 8]);
+        }
+    };
+    join(a, b);
+    join(b, a);
+    join(a, b);
+    join(b, a);
+    TERSOR_UNROLL_ALL
+    for (std::size_t k = 0; k < 16; ++k) {
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(out + k * out_step), _mm256_castsi256_si128(a[k]));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(out + (k + 16) * out_step), _mm256_extracti128_si256(a[k], 1));
     }
 }
 

@@ -249,7 +249,9 @@ inline vi load_nibbles(const std::uint8_t* p) noexcept {
     return {_mm512_srlv_epi32(_mm512_mask_set1_epi32(_mm512_set1_epi32(low), 0xFF00, high), shifts)};
 }
 
+using avx2::byte_columns;
 using avx2::square;
+using avx2::transpose_byte_block;
 using avx2::transpose_square;
 
 inline constexpr bool has_half_conversion = true;

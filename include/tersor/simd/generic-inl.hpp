@@ -262,6 +262,17 @@ inline vi load_nibbles(const std::uint8_t* p) noexcept {
     return {raw_int{p[0] >> first, p[0] >> second, p[1] >> first, p[1] >> second}};
 }
 
+/// Transposes bytes: out[j * out_step + i] = in[i * in_step + j] for i < 16, j < byte_columns.
+inline constexpr std::size_t byte_columns = 16;
+inline void transpose_byte_block(const std::uint8_t* in, std::size_t in_step, std::uint8_t* out,
+                                 std::size_t out_step) noexcept {
+    for (std::size_t j = 0; j < byte_columns; ++j) {
+        for (std::size_t i = 0; i < 16; ++i) {
+            out[j * out_step + i] = in[i * in_step + j];
+        }
+    }
+}
+
 /// Transposes a square of floats: out[j * out_step + i] = in[i * in_step + j] for i, j < square.
 inline constexpr std::size_t square = 4;
 inline void transpose_square(const float* in, std::ptrdiff_t in_step, float* out, std::ptrdiff_t out_step) noexcept {

@@ -68,11 +68,14 @@
 #    define TERSOR_END_GENERIC
 #endif
 
-/// Before a loop: unrolls it four times.
+/// Before a loop: unrolls it four times; wholly, if it has a constant number of at most 16 steps: arrays of registers
+/// then stay in registers.
 #if defined(__clang__)
 #    define TERSOR_UNROLL TERSOR_PRAGMA(clang loop unroll_count(4))
+#    define TERSOR_UNROLL_ALL TERSOR_PRAGMA(clang loop unroll(full))
 #else
 #    define TERSOR_UNROLL TERSOR_PRAGMA(GCC unroll 4)
+#    define TERSOR_UNROLL_ALL TERSOR_PRAGMA(GCC unroll 16)
 #endif
 
 #define TERSOR_BEGIN_AVX2 TERSOR_BEGIN_TARGET(TERSOR_TARGET_AVX2)

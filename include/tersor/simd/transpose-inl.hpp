@@ -55,4 +55,21 @@ inline void transpose_to_far(const float* in, std::ptrdiff_t in_step, std::size_
     transpose_rest(in + j, in_step, rows, columns - j, out + static_cast<std::ptrdiff_t>(j) * out_step, out_step);
 }
 
+/// Transposes bytes: out[j * out_step + i] = in[i * Step + j] for i < rows, j < Step.
+template <std::size_t Step>
+inline void transpose_bytes(const std::uint8_t* in, std::size_t rows, std::uint8_t* out, std::size_t out_step) noexcept {
+    static_assert(Step % byte_columns == 0);
+    std::size_t i = 0;
+    for (; i + 16 <= rows; i += 16) {
+        for (std::size_t j = 0; j < Step; j += byte_columns) {
+            transpose_byte_block(in + i * Step + j, Step, out + j * out_step + i, out_step);
+        }
+    }
+    for (; i < rows; ++i) {
+        for (std::size_t j = 0; j < Step; ++j) {
+            out[j * out_step + i] = in[i * Step + j];
+        }
+    }
+}
+
 } // namespace tersor::inline v0::simd::TERSOR_NAMESPACE
