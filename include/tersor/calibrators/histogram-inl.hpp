@@ -10,6 +10,7 @@ inline bool find_extremes(const float* x, std::size_t count, float& lo, float& h
     if (count >= 2 * lanes) {
         vf a = load(x), b = load(x + lanes), c = a, d = b;
         vi m = splat(0), n = m;
+        TERSOR_UNROLL
         for (; i + 2 * lanes <= count; i += 2 * lanes) {
             const vf u = load(x + i), v = load(x + i + lanes);
             a = min(u, a), b = min(v, b), c = max(u, c), d = max(v, d);
@@ -43,6 +44,7 @@ inline std::size_t find_bins(const float* x, std::size_t count, float inverse, s
     const vi all = splat(-1), none = splat(0), half = splat(middle);
     const vf factor = splat(inverse), zero = splat(0.0f);
     std::size_t i = 0;
+    TERSOR_UNROLL
     for (; i + lanes <= count; i += lanes) {
         const vf v = load(x + i);
         const vi j = truncate(abs(v) * factor);

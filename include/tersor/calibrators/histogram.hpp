@@ -44,8 +44,11 @@ public:
     /// Counts values. False if one is not finite; only some are then counted.
     [[nodiscard]] bool add(const float* x, std::size_t count) {
         // Small enough that the next values are on their way from memory while these are counted.
-        constexpr std::size_t tile = 512;
+        constexpr std::size_t tile = 1024;
+        const auto middle = static_cast<std::int32_t>(bins_ / 2);
+        std::uint16_t* const four = count >= 4096 ? tables() : nullptr;
         std::size_t pending = 0; // values in the tables
+        float reach = count_ == 0 ? 0.0f : std::ldexp(1.0f, exponent_), inverse = std::ldexp(1.0f, -width_exponent());
         for (std::size_t i = 0; i < count; i += tile) {
             const std::size_t size = std::min(tile, count - i);
             float lo = 0.0f, hi = 0.0f;
@@ -53,25 +56,23 @@ public:
                 flush(pending);
                 return false;
             }
-            const int needed = exponent_for(std::max(-lo, hi));
-            if (count_ == 0 || needed > exponent_) {
+            if (!(std::max(-lo, hi) < reach)) {
                 flush(pending);
-                grow(needed);
+                grow(exponent_for(std::max(-lo, hi)));
+                reach = std::ldexp(1.0f, exponent_);
+                inverse = std::ldexp(1.0f, -width_exponent());
             }
             min_ = count_ == 0 ? lo : std::min(min_, lo);
             max_ = count_ == 0 ? hi : std::max(max_, hi);
             count_ += static_cast<std::int64_t>(size);
-            const float inverse = std::ldexp(1.0f, -width_exponent());
-            const auto middle = static_cast<std::int32_t>(bins_ / 2);
             std::size_t first = 0;
-            if (count >= 4096) {
-                // A 16-bit count holds a quarter of the values of 511 tiles.
-                if (pending == 511 * tile) {
+            if (four != nullptr) {
+                // A 16-bit count holds a quarter of the values of 255 tiles.
+                if (pending == 255 * tile) {
                     flush(pending);
                 }
                 first = size / 8 * 8;
-                zeros_ +=
-                    static_cast<std::int64_t>(TERSOR_DISPATCH(count_bins(x + i, first, inverse, middle, tables())));
+                zeros_ += static_cast<std::int64_t>(TERSOR_DISPATCH(count_bins(x + i, first, inverse, middle, four)));
                 pending += tile;
             }
             for (std::size_t k = first; k < size; k += 256) {
