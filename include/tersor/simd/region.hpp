@@ -14,6 +14,8 @@
 // the generic one too, turns contraction off, so that the same source gives the same bits on each of them.
 // A file that is compiled once per instruction set is re-included by for_each_isa.hpp.
 
+#include "tersor/core/exact.hpp"
+
 // TERSOR_PORTABLE, defined for all units of a program, leaves all kernels but the generic ones out.
 #if (defined(__x86_64__) || defined(_M_X64)) && (defined(__GNUC__) || defined(__clang__)) && !defined(TERSOR_PORTABLE)
 #    define TERSOR_X86 1
