@@ -15,6 +15,10 @@
 // positive wherever P is, so that nothing needs smoothing and no candidate is infinite or NaN, and a range beside or
 // below all values pays for all of them. Zeros are left out, for every grid here holds zero exactly. With sums of counts
 // over the bins before each one the work per range is that of encoding the points.
+//
+// Where few channels hold outliers, the squared error of such a range can be many times that of the whole range, while
+// the output of the layer, whose weights are small there, gains: refusing ranges with more squared error than 1, 2 or 4
+// times that of the whole range makes the output's error of recorded layers with outliers up to 11 times as large.
 
 #include "tersor/calibrators/histogram_calibrator.hpp"
 #include "tersor/calibrators/range_candidates.hpp"
