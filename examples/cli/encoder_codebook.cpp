@@ -157,12 +157,10 @@ private:
     void encode_solved(const encoding& work) const {
         const tersor::index length = what_.spec.group;
         std::optional<nested_scales> nested;
-        const auto keep_scales = [&](auto& solver) {
-            if constexpr (requires { typename Quantizer::parameter_array; }) {
-                nested = std::move(solver.stored());
-            }
-        };
-        auto solved = solve_rows<Quantizer>(work.values, what_.rows(), what_.cols(), length, *work.task, keep_scales);
+        auto solved = solve_rows<Quantizer>(work.values, what_.rows(), what_.cols(), length, *work.task);
+        if constexpr (requires { typename Quantizer::parameter_array; }) {
+            nested = std::move(solved.stored);
+        }
         std::vector<parameters> scales;
         for (const auto& p : solved.parameters) {
             scales.push_back({p.scale});

@@ -79,7 +79,7 @@ public:
         if constexpr (is_integer) {
             if (work.task != nullptr) {
                 return append_affine(what_, scheme_,
-                                     solve_integers<Quantizer>(work.values, what_, solved_group(what_), *work.task),
+                                     solve_integers(work.values, what_, solved_group(what_), *work.task),
                                      work);
             }
             if constexpr (tersor::affine_quantizer<Quantizer>) {
@@ -164,7 +164,7 @@ private:
     // Codes of 8 bits: as they are stored.
     void encode_solved_floats(const encoding& work) const {
         auto solved = solve_rows<tersor::per_channel<Quantizer>>(work.values, what_.rows(), what_.cols(),
-                                                                 solved_group(what_), *work.task, [](auto&) {});
+                                                                 solved_group(what_), *work.task);
         coded_runs<Quantizer> coded;
         coded.codes = std::move(solved.codes);
         for (const auto& p : solved.parameters) {

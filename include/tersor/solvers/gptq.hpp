@@ -19,6 +19,7 @@
 #include "tersor/solvers/gptq_solver.hpp"
 #include "tersor/solvers/hessian.hpp"
 
+#include <cmath>
 #include <cstddef>
 #include <span>
 #include <utility>
@@ -51,7 +52,10 @@ gptq_result<Q> gptq_with(const W& w, const hessian& h, const gptq_options& optio
                 }
             };
         };
-        solver.report().objective = solver.objective_of(decode_in_order(result.weights, {}), exec.part(0.8, 0.88));
+        double& objective = solver.report().objective;
+        if (std::isnan(objective)) {
+            objective = solver.objective_of(decode_in_order(result.weights, {}), exec.part(0.8, 0.88));
+        }
         const auto plain = quantize<Q>(w, {.mode = options.mode, .execution = exec.part(0.88, 0.92)}, quantizer);
         solver.report().objective_rtn =
             solver.objective_of(decode_in_order(plain, solver.stored_order()), exec.part(0.92, 1.0));
@@ -109,6 +113,32 @@ template <quantizer Q, class W>
         detail::check_whole_blocks<Q>(make_row_layout<Q>(rows, cols));
         return options.precision == hessian_precision::fp64 ? detail::gptq_in<Q, double>(w, h, options, quantizer)
                                                             : detail::gptq_in<Q, float>(w, h, options, quantizer);
+    }
+}
+
+/// As `gptq`, in groups of `group` values of a row, whatever Q's own are: for sizes that are known only at run time.
+/// Objectives are NaN but where refinement has computed one. Not for mode reference of integers: see gptq_reference.hpp.
+template <code_quantizer Q, class W>
+[[nodiscard]] grouped_gptq_result<Q> gptq_grouped(const W& w, const hessian& h, index group,
+                                                  const gptq_options& options = {}, const Q& quantizer = {}) {
+    static_assert(eigen_object<W> && detail::rank_of<W>() == 2, "gptq takes a dense Eigen matrix of two dimensions");
+    if constexpr (!detail::has_memory<W>()) {
+        const typename W::PlainObject evaluated = w;
+        return gptq_grouped<Q>(evaluated, h, group, options, quantizer);
+    } else {
+        const auto source = as_strided(w);
+        const index rows = source.sizes[0], cols = source.sizes[1];
+        detail::check_gptq(rows, cols, group, h, options);
+        using cells = detail::code_cells<Q, float>;
+        detail::gptq_solver<cells, float> solver(cells{quantizer}, h, options, rows, cols, group == 0 ? cols : group,
+                                                 false);
+        solver.solve(source);
+        grouped_gptq_result<Q> result;
+        result.codes = std::move(solver.solution().codes);
+        result.parameters = std::move(solver.solution().parameters);
+        result.stored = std::move(solver.stored());
+        static_cast<gptq_report&>(result) = std::move(solver.report());
+        return result;
     }
 }
 

@@ -6,7 +6,8 @@
 //
 //   code_cells        any quantizer with fit, encode and decode
 //   block_cells       the block types of GGUF: parameters are the header that encode_blocks finds for a block
-//   reference_cells   integer grids found by the rule of the reference program
+//   integer_cells     integer grids whose bits and symmetry are known only at run time
+//   reference_cells   the same, found by the rule of the reference program
 //
 // Codes are a byte each while the solver works. `i` is a position inside a group; `ragged` says that the group is a last
 // one that is shorter than the others.
@@ -19,7 +20,10 @@
 #include "tersor/quantizers/scale.hpp"
 #include "tersor/solvers/gptq_reference_grid.hpp"
 
+#include <Eigen/Core>
+
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <type_traits>
@@ -63,6 +67,7 @@ template <class Q, class Scalar>
 struct code_cells {
     using parameters = typename Q::parameters;
     using store_type = parameter_array<Q>;
+    using quantizer_type = Q;
     Q quantizer{};
 
     /// Whether parameters are decoded from a lossy store, so that they must be final before codes are chosen.
@@ -191,6 +196,53 @@ struct block_cells {
         }
         return {quantizer, {rows, cols}, last_axis, std::move(packed), no_parameters{}};
     }
+};
+
+/// Codes from 0 on; scale = (hi - lo) / (2^bits - 1) of the range with 0, symmetric about it where the grid is; zero =
+/// 2^(bits-1) symmetric, else clamp(round(-lo / scale)); a group of zeros has scale 1.
+template <class Scalar>
+struct integer_cells {
+    using grid = reference_grid<Scalar>;
+    using parameters = typename grid::parameters;
+    using store_type = no_parameters;
+    static constexpr bool has_scale = true, is_lossy = false;
+    grid rule{};
+    bool has_half_scales = false;
+
+    void prepare(float) noexcept {}
+    void fit(std::span<const Scalar> values, std::span<const float>, index group, parameters* out) const {
+        const auto length = static_cast<std::size_t>(group);
+        for (std::size_t first = 0; first < values.size(); first += length) {
+            Scalar lo = 0, hi = 0;
+            for (const Scalar x : values.subspan(first, std::min(length, values.size() - first))) {
+                lo = std::min(lo, x);
+                hi = std::max(hi, x);
+            }
+            if (rule.symmetric) {
+                hi = std::max(-lo, hi);
+                lo = -hi;
+            }
+            const Scalar step = hi / rule.highest() - lo / rule.highest();
+            parameters p = with_scale({}, step > 0 ? step : Scalar{1});
+            p.zero = rule.symmetric ? static_cast<Scalar>(1 << (rule.bits - 1))
+                                    : static_cast<Scalar>(rule.encode(-lo, {p.scale, 0}));
+            *out++ = p;
+        }
+    }
+    [[nodiscard]] std::uint8_t encode(Scalar value, const parameters& p, index, bool) const noexcept {
+        return rule.encode(value, p);
+    }
+    [[nodiscard]] Scalar decode(std::uint8_t code, const parameters& p, index) const noexcept {
+        return rule.decode(code, p);
+    }
+    [[nodiscard]] Scalar scale(const parameters& p) const noexcept { return p.scale; }
+    [[nodiscard]] parameters with_scale(parameters p, Scalar scale) const noexcept {
+        const auto wanted = static_cast<float>(scale);
+        p.scale = static_cast<Scalar>(has_half_scales ? static_cast<float>(stored_scale<Eigen::half>(wanted))
+                                                      : stored_scale<float>(wanted));
+        return p;
+    }
+    static no_parameters store(std::vector<parameters>&) { return {}; }
 };
 
 template <class Scalar>

@@ -9,6 +9,7 @@
 // The mean counts the ones that dead columns get. Every step is reported. The rule is GPTQModel's.
 
 #include "tersor/core/error.hpp"
+#include "tersor/core/exact.hpp"
 #include "tersor/linalg/cholesky.hpp"
 
 #include <algorithm>
@@ -57,7 +58,7 @@ damping_report factor_damped(Matrix& h, const Fill& fill, double damp, const exe
             }
             const double mean = sum / static_cast<double>(h.rows());
             for (index j = 0; j < h.rows(); ++j) {
-                h(j, j) += static_cast<Scalar>(d * mean);
+                h(j, j) += static_cast<Scalar>(exact::product(d, mean));
             }
             ++report.attempts;
             report.damping = d;

@@ -1,4 +1,4 @@
-// The inner loop of the solver, compiled once per instruction set by gptq_kernels.hpp.
+// The inner loops of the solver, compiled once per instruction set by gptq_kernels.hpp.
 
 namespace tersor::inline v0::simd::TERSOR_NAMESPACE {
 
@@ -28,6 +28,26 @@ inline void subtract_terms(std::ptrdiff_t depth, std::ptrdiff_t width, const Sca
         for (int v = 0; v < vectors; ++v) {
             store(column + first + v * n, s[v]);
         }
+    }
+}
+
+/// In sixteen lanes each, lane i of every sixteen values: sums of w (x - q)^2, w x q and w q^2; count is a multiple of
+/// sixteen.
+inline void weighted_lanes(std::ptrdiff_t count, const float* x, const float* q, const float* w, float* errors,
+                           float* crosses, float* squares) noexcept {
+    constexpr std::ptrdiff_t n = sizeof(vf) / sizeof(float);
+    for (std::ptrdiff_t lane = 0; lane < 16; lane += n) {
+        vf error = splat(0.0f), cross = error, square = error;
+        for (std::ptrdiff_t i = lane; i < count; i += 16) {
+            const vf value = load(x + i), decoded = load(q + i), weight = load(w + i);
+            const vf difference = value - decoded, weighted = weight * decoded;
+            error = fused(weight * difference, difference, error);
+            cross = fused(weighted, value, cross);
+            square = fused(weighted, decoded, square);
+        }
+        store(errors + lane, error);
+        store(crosses + lane, cross);
+        store(squares + lane, square);
     }
 }
 

@@ -6,7 +6,7 @@
 //   column_j -= sum over earlier columns k of term_k * coefficient_kj, as a chain of fused multiply-adds in order of k
 //
 // which are the very operations of linalg::multiply_subtract, so that the place where a block of columns ends changes
-// no bit.
+// no bit. And the weighted sums of a group that a search of scales needs.
 
 #include "tersor/core/concepts.hpp"
 #include "tersor/linalg/kernels.hpp"
@@ -32,6 +32,18 @@ void subtract_terms(index depth, index width, const Scalar* terms, const Scalar*
                     Scalar* column) noexcept {
     if (depth > 0) {
         TERSOR_DISPATCH(subtract_terms<Scalar>(depth, width, terms, coefficients, column));
+    }
+}
+
+/// sums = sum of w (x - q)^2, of w x q and of w q^2 over count values, a multiple of sixteen.
+inline void weighted_sums(index count, const float* x, const float* q, const float* w, float (&sums)[3]) noexcept {
+    float lanes[3][16];
+    TERSOR_DISPATCH(weighted_lanes(count, x, q, w, lanes[0], lanes[1], lanes[2]));
+    for (int k = 0; k < 3; ++k) {
+        sums[k] = 0.0f;
+        for (const float lane : lanes[k]) {
+            sums[k] += lane;
+        }
     }
 }
 

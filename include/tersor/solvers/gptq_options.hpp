@@ -45,7 +45,8 @@ struct gptq_options {
     group_grids grids = group_grids::automatic;
     /// Columns whose corrections reach the rest of the row together; only `lazy` grids depend on it.
     index block = 128;
-    /// Mode reference: search the grid of each group for the least sum of |error|^mse_exponent.
+    /// Mode reference: search the grid of each group for the least sum of |error|^mse_exponent. Mode fast: search its
+    /// scale, as mode best does.
     bool mse = false;
     double mse_exponent = 2.4;
     /// Mode reference, 2 bits with a zero point, mse: the search also tries the next integer on the other side of
@@ -56,9 +57,8 @@ struct gptq_options {
     gptq_fallback fallback = gptq_fallback::rtn;
     /// In which precision the solver computes.
     hessian_precision precision = hessian_precision::fp32;
-    /// Mode best: sweeps over the codes after each of two passes, with one over the scales between each two; fewer
-    /// where nothing changes any more.
-    int refinements = 3;
+    /// Mode best: sweeps over codes and scales after the pass; fewer where nothing changes any more.
+    int refinements = 1;
     /// Whether the objectives are computed; each costs half a product of W and H.
     bool objectives = true;
     /// Threads, progress, cancellation.

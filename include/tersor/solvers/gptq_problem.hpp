@@ -24,12 +24,17 @@ namespace tersor::inline v0::detail {
 struct row_panel {
     index first;
     index count;
-    /// Rows of a panel: enough for the products to run at full speed, few enough for caches and threads.
-    static constexpr index most = 128;
 
-    [[nodiscard]] static index count_of(index rows) noexcept { return (rows + most - 1) / most; }
+    /// How many panels some rows are cut into, each long enough for the products to run at full speed.
+    [[nodiscard]] static index count_of(index rows) noexcept { return (rows + height(rows) - 1) / height(rows); }
     [[nodiscard]] static row_panel at(index i, index rows) noexcept {
-        return {i * most, std::min(most, rows - i * most)};
+        return {i * height(rows), std::min(height(rows), rows - i * height(rows))};
+    }
+
+private:
+    // At least sixteen panels of many rows, for threads; what they hold stays in caches.
+    [[nodiscard]] static index height(index rows) noexcept {
+        return std::clamp<index>((rows / 16 + 63) / 64 * 64, 128, 512);
     }
 };
 

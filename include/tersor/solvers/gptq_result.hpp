@@ -74,6 +74,14 @@ struct gptq_result : gptq_report {
     }
 };
 
+/// The result of `gptq_grouped`, columns in stored order.
+template <quantizer Q>
+struct grouped_gptq_result : gptq_report {
+    std::vector<std::uint8_t> codes;                     ///< [rows x cols], a byte each
+    std::vector<typename Q::parameters> parameters;      ///< [rows x groups], as a decoder will have them
+    parameter_array<Q> stored{};                         ///< the same as they are stored, where that is with loss
+};
+
 } // namespace tersor::inline v0
 
 #endif // TERSOR_SOLVERS_GPTQ_RESULT_HPP

@@ -5,17 +5,16 @@
 //
 //   reference   the order and the grids of the reference program, one pass
 //   fast        grids of the original weights, columns by falling diagonal of H, one pass
-//   best        grids of least squared error weighted by that diagonal, the same pass, refinement of codes and scales
-//               in turn; a second pass under the refined scales, refined too; of each row the better one is kept
+//   best        scales of least squared error weighted by that diagonal, the same pass, sweeps that refine codes and
+//               scales
 //
-// H is in memory once beside what the `hessian` holds: as its factor during a pass, as itself during refinement.
+// H is in memory once beside what the `hessian` holds.
 
 #include "tersor/core/error.hpp"
 #include "tersor/core/strided.hpp"
-#include "tersor/linalg/cholesky.hpp"
-#include "tersor/solvers/gptq_damping.hpp"
-#include "tersor/solvers/gptq_factor.hpp"
+#include "tersor/solvers/gptq_curvature.hpp"
 #include "tersor/solvers/gptq_fallback.hpp"
+#include "tersor/solvers/gptq_grid_search.hpp"
 #include "tersor/solvers/gptq_options.hpp"
 #include "tersor/solvers/gptq_order.hpp"
 #include "tersor/solvers/gptq_pass.hpp"
@@ -89,9 +88,10 @@ public:
     /// tr((W - Q) H (W - Q)^T), where decode(row, values) writes a row of Q in stored order.
     template <class Decode>
     [[nodiscard]] double objective_of(const Decode& decode, const execution& exec) {
-        if (!holds_h_) {
-            reload(stored_order_);
+        if (!h_.is_loaded()) {
+            h_.load(hessian_);
         }
+        const linalg::matrix_view<const Scalar> h = h_.in_order(stored_order_);
         std::vector<double> sums(static_cast<std::size_t>(problem_.rows));
         exec.for_each(row_panel::count_of(problem_.rows), [&](index i) {
             const row_panel panel = row_panel::at(i, problem_.rows);
@@ -105,8 +105,7 @@ public:
                     row[k] = w[k] - row[k];
                 }
             }
-            const auto rows =
-                row_objectives<Scalar>({errors.data(), panel.count, n, n}, linalg::view(std::as_const(h_)));
+            const auto rows = row_objectives<Scalar>({errors.data(), panel.count, n, n}, h);
             std::copy(rows.begin(), rows.end(), sums.begin() + panel.first);
         });
         double sum = 0;
@@ -117,7 +116,6 @@ public:
     }
 
 private:
-    using matrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
     using parameters = typename Cells::parameters;
 
     [[nodiscard]] bool is_best() const noexcept { return options_.mode == quantize_mode::best; }
@@ -131,23 +129,12 @@ private:
     }
     [[nodiscard]] bool one_group() const noexcept { return problem_.groups <= 1; }
 
-    /// Makes h_ the undamped H in an order of W's columns; what it was is freed first.
-    void reload(const std::vector<index>& order) {
-        matrix().swap(h_);
-        h_ = hessian_.template matrix<Scalar>();
-        if (!std::is_sorted(order.begin(), order.end())) {
-            reorder(linalg::view(h_), std::span<const index>(order));
-        }
-        holds_h_ = true;
-    }
-
     void choose_orders() {
-        reload(stored_order_);
-        diagonal_.resize(static_cast<std::size_t>(problem_.cols));
-        importance_.resize(diagonal_.size());
+        h_.load(hessian_);
+        diagonal_ = h_.diagonal();
+        importance_.assign(diagonal_.begin(), diagonal_.end());
         for (index j = 0; j < problem_.cols; ++j) {
-            Scalar& value = diagonal_[static_cast<std::size_t>(j)] = h_(j, j);
-            importance_[static_cast<std::size_t>(j)] = static_cast<float>(value);
+            Scalar& value = diagonal_[static_cast<std::size_t>(j)];
             if (value == 0) {
                 report_.dead_columns.push_back(j);
                 value = 1;
@@ -195,18 +182,33 @@ private:
             cells_.fit(problem_.weights, {}, problem_.rows * n, &p);
             std::fill(solution_.parameters.begin(), solution_.parameters.end(), p);
         } else {
-            const std::span<const float> weights =
-                is_best() ? std::span<const float>(importance_) : std::span<const float>{};
             part(0.0, 0.1).for_each(row_panel::count_of(problem_.rows), [&](index i) {
                 const row_panel panel = row_panel::at(i, problem_.rows);
                 for (index r = panel.first; r < panel.first + panel.count; ++r) {
-                    cells_.fit({problem_.weights.data() + r * n, static_cast<std::size_t>(n)}, weights, problem_.group,
-                               solution_.parameters.data() + r * problem_.groups);
+                    fit_row({problem_.weights.data() + r * n, static_cast<std::size_t>(n)},
+                            solution_.parameters.data() + r * problem_.groups);
                 }
             });
         }
         if (!is_best()) {
             stored_ = Cells::store(solution_.parameters);
+        }
+    }
+
+    /// The range of each group; with a search, the scale of least error weighted by the diagonal of H.
+    void fit_row(std::span<const Scalar> values, parameters* p) const {
+        const bool is_searched = (is_best() || options_.mse) && !report_.is_fallback;
+        const std::span<const float> weights = is_searched ? importance_ : std::span<const float>{};
+        if constexpr (Cells::has_scale) {
+            cells_.fit(values, {}, problem_.group, p);
+            if (is_searched) {
+                thread_local grid_search<Cells> search;
+                thread_local std::vector<float> narrow;
+                narrow.assign(values.begin(), values.end());
+                search.improve(cells_, narrow, weights, problem_.group, p);
+            }
+        } else {
+            cells_.fit(values, weights, problem_.group, p);
         }
     }
 
@@ -229,56 +231,43 @@ private:
         for (std::size_t k = 0; k < order.size(); ++k) {
             order[k] = stored_order_[static_cast<std::size_t>(process_order_[k])];
         }
-        const auto fill = [&](matrix& h) {
-            reload(order);
-            holds_h_ = false;
-            for (index j = 0; j < h.rows(); ++j) {
-                h(j, j) = diagonal_[static_cast<std::size_t>(order[static_cast<std::size_t>(j)])];
-            }
-        };
-        const damping_report report = factor_damped(h_, fill, options_.damp, exec.part(0.0, 0.5));
+        damping_report report;
+        pass_factor<Scalar> factor =
+            h_.factor(order, diagonal_, options_.damp, grids_ != group_grids::fixed, report, exec);
         report_.damping = report.damping;
         report_.damping_floor = report.floor;
         report_.attempts = report.attempts;
-        return make_pass_factor(h_, grids_ != group_grids::fixed, exec.part(0.5, 1.0));
+        return factor;
     }
 
-    /// Refines codes and scales; parameters of a lossy store only afterwards, and then codes under them.
+    /// Refines codes and scales; parameters of a lossy store are stored when they are refined, and codes once more.
     void refine() {
-        std::vector<double> first = refine_all(solution_, true, part(0.3, 0.6));
-        if constexpr (Cells::has_scale) {
-            weight_codes<Cells> second = solution_;
-            stored_ = Cells::store(second.parameters);
-            grids_ = group_grids::fixed;
-            run_pass(second, part(0.6, 0.75));
-            const std::vector<double> objectives = refine_all(second, !Cells::is_lossy, part(0.75, 1.0));
-            for (std::size_t r = 0; r < objectives.size(); ++r) {
-                if (Cells::is_lossy || objectives[r] < first[r]) {
-                    solution_.copy_row(second, static_cast<index>(r), problem_);
-                }
-            }
-        } else {
+        if constexpr (Cells::is_lossy) {
+            refine_all(options_.refinements, true, part(0.3, 0.7));
             stored_ = Cells::store(solution_.parameters);
+            refine_all(std::max(options_.refinements, 1), false, part(0.7, 1.0));
+        } else {
+            refine_all(options_.refinements, true, part(0.3, 1.0));
         }
     }
 
-    std::vector<double> refine_all(weight_codes<Cells>& solution, bool with_scales, const execution& exec) {
-        reload(stored_order_);
+    void refine_all(int sweeps, bool with_scales, const execution& exec) {
+        if (sweeps == 0) {
+            return;
+        }
+        const linalg::matrix_view<const Scalar> h = h_.in_order(stored_order_);
         std::vector<double> objectives(static_cast<std::size_t>(problem_.rows));
         exec.for_each(row_panel::count_of(problem_.rows), [&](index i) {
             const row_panel panel = row_panel::at(i, problem_.rows);
-            refinement<Cells, Scalar> work(cells_, problem_, linalg::view(std::as_const(h_)), panel, solution);
-            for (int turn = 0; turn < options_.refinements; ++turn) {
-                const index codes = work.refine_codes();
-                const index scales = with_scales && turn + 1 < options_.refinements ? work.refine_scales() : 0;
-                if (codes + scales == 0) {
-                    break;
-                }
+            refinement<Cells, Scalar> work(cells_, problem_, h, panel, solution_);
+            for (int sweep = 0; sweep < sweeps && work.sweep(with_scales); ++sweep) {
             }
-            const std::vector<double> sums = work.objectives();
-            std::copy(sums.begin(), sums.end(), objectives.begin() + panel.first);
+            std::copy(work.objectives().begin(), work.objectives().end(), objectives.begin() + panel.first);
         });
-        return objectives;
+        report_.objective = 0;
+        for (const double objective : objectives) {
+            report_.objective += objective;
+        }
     }
 
     Cells cells_;
@@ -288,8 +277,7 @@ private:
     weight_problem<Scalar> problem_;
     weight_codes<Cells> solution_;
     typename Cells::store_type stored_{};
-    matrix h_;
-    bool holds_h_ = false;             // H undamped in stored order, not its factor
+    curvature<Scalar> h_;
     std::vector<Scalar> diagonal_;     // of W's columns; dead ones count as 1
     std::vector<float> importance_;    // H_jj of stored columns; 0 if dead
     std::vector<index> stored_order_;  // columns of W

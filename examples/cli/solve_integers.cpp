@@ -1,3 +1,4 @@
+#include "affine_target.hpp"
 #include "solve.hpp"
 
 #include "tersor/solvers/gptq_reference.hpp"
@@ -6,15 +7,16 @@
 
 namespace cli {
 
-tersor::affine_weight solve_reference(std::span<const float> values, const target& what, tersor::index group,
-                                      solve_task& task) {
+tersor::affine_weight solve_integers(std::span<const float> values, const target& what, tersor::index group,
+                                     solve_task& task) {
     using matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
     const Eigen::Map<const matrix> weights(values.data(), what.rows(), what.cols());
     tersor::integer_grid grid;
     grid.bits = what.spec.format->bits;
     grid.symmetric = what.spec.format->family == family::absmax;
     grid.group = group;
-    tersor::reference_gptq_result solved = tersor::gptq_reference(weights, *task.inputs, grid, task.options);
+    grid.half_scales = is_affine_layout(what.layout);
+    tersor::integer_gptq_result solved = tersor::gptq(weights, *task.inputs, grid, task.options);
     tersor::affine_weight w;
     w.bits = grid.bits;
     w.rows = what.rows();
