@@ -94,21 +94,17 @@ protected:
     void fit_tensor() {
         std::atomic<std::uint32_t> lowest{0}, highest{0};
         std::atomic<bool> has_low{false}, has_high{false};
-        this->for_each_tile(0.5, [&](const tile& t) {
-            thread_local std::vector<float> buffer;
-            const auto add = [&](const float* x, std::size_t count) {
-                value_range range;
-                if (!codec<Q>::extremes(x, count, range.lo, range.hi)) {
-                    raise_non_finite(source_);
-                }
-                // Magnitudes order as their bits do.
-                keep_largest(lowest, std::bit_cast<std::uint32_t>(-range.lo));
-                keep_largest(highest, std::bit_cast<std::uint32_t>(range.hi));
-            };
-            if (options_.non_finite == non_finite::error && view_.is_transposed()) {
-                for_each_column(view_, t.row, t.rows, t.column, t.columns, buffer, add);
-                return;
+        const auto add = [&](const float* x, std::size_t count) {
+            value_range range;
+            if (!codec<Q>::extremes(x, count, range.lo, range.hi)) {
+                raise_non_finite(source_);
             }
+            // Magnitudes order as their bits do.
+            keep_largest(lowest, std::bit_cast<std::uint32_t>(-range.lo));
+            keep_largest(highest, std::bit_cast<std::uint32_t>(range.hi));
+        };
+        const auto add_tile = [&](const tile& t) {
+            thread_local std::vector<float> buffer;
             const float* const x = load(t, buffer);
             const auto count = static_cast<std::size_t>(t.rows * t.columns);
             // Infinities take the largest finite magnitude of the whole tensor, which no tile knows alone.
@@ -121,7 +117,12 @@ protected:
                 }
             }
             add(x, count);
-        });
+        };
+        if (view_.is_transposed() && options_.non_finite == non_finite::error) {
+            this->for_each_column_run(0.5, add);
+        } else {
+            this->for_each_tile(0.5, add_tile);
+        }
         largest_ = std::bit_cast<float>(std::max(lowest.load(), highest.load()));
         const float lo = has_low ? -largest_ : -std::bit_cast<float>(lowest.load());
         const float hi = has_high ? largest_ : std::bit_cast<float>(highest.load());

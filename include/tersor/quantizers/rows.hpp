@@ -91,7 +91,7 @@ void for_each_column(const row_view<Scalar, Rank>& view, index row, index rows, 
                      std::vector<float>& buffer, const Work& work) {
     for (index c = column; c < column + columns; ++c) {
         for (index r = 0, count = 0; r < rows; r += count) {
-            count = std::min(rows - r, view.neighbours(row + r));
+            count = std::min({rows - r, view.neighbours(row + r), index{4096}});
             const auto size = static_cast<std::size_t>(count);
             if constexpr (std::is_same_v<std::remove_const_t<Scalar>, float>) {
                 work(view.address(row + r, c), size);

@@ -72,6 +72,19 @@ public:
         });
     }
 
+    /// Calls work(values, count) for all values as floats, in runs along columns, where neighbouring rows are
+    /// neighbours in memory. Progress as above.
+    template <class Work>
+    void for_each_column_run(double until, const Work& work) {
+        constexpr index columns = 16;
+        const execution part = options_.execution.part(std::exchange(progress_, until), until);
+        part.for_each((layout_.length - 1) / columns + 1, [&](index i) {
+            thread_local std::vector<float> buffer;
+            const index first = i * columns;
+            for_each_column(view_, 0, layout_.rows, first, std::min(columns, layout_.length - first), buffer, work);
+        });
+    }
+
     /// The values of a tile as contiguous rows of floats: in place, or copied to `buffer`; always copied where values
     /// that are not finite have to be replaced.
     const float* load(const tile& t, std::vector<float>& buffer) const {
