@@ -8,6 +8,7 @@
 
 #include "tersor/metrics/allocation.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <utility>
 
@@ -22,10 +23,26 @@ std::size_t budget_for(const quantize_arguments& arguments, const trial& tried) 
     const std::uint64_t size = parse_size(arguments.target_size);
     const std::uint64_t others = tried.other_bytes + tried.header_bytes;
     if (others >= size) {
-        throw usage_error("--target-size " + arguments.target_size + " is less than the " + size_text(others) +
-                          " of what is not chosen");
+        throw usage_error("--target-size " + arguments.target_size + " (" + size_text(size) +
+                          ") is not more than the " + size_text(others) + " of what is not chosen" +
+                          (arguments.all ? "" : "; with --all embeddings and head are chosen too"));
     }
     return size - others;
+}
+
+void require_enough(const quantize_arguments& arguments, const trial& tried, std::size_t budget) {
+    std::uint64_t least = 0;
+    for (const tried_tensor& t : tried.tensors) {
+        least += std::ranges::min(t.choices, {}, &tried_choice::bytes).bytes;
+    }
+    if (least > budget) {
+        const double bits = 8.0 * static_cast<double>(least) / static_cast<double>(tried.weights);
+        throw usage_error(
+            "the target is too small for --choices: the smallest take " +
+            (arguments.has_target_bits
+                 ? fixed_text(bits, 3) + " bits per weight, not " + short_text(arguments.target_bits)
+                 : size_text(least) + ", but " + size_text(budget) + " of --target-size are left for them"));
+    }
 }
 
 precision_map search_precisions(const model& from, const quantize_arguments& arguments, bool to_gguf,
@@ -43,12 +60,8 @@ precision_map search_precisions(const model& from, const quantize_arguments& arg
         }
     }
     const std::size_t budget = budget_for(arguments, tried);
-    tersor::precision_plan plan;
-    try {
-        plan = tersor::least_error(items, budget);
-    } catch (const tersor::error& e) {
-        throw usage_error(std::string("the target is too small for --choices: ") + e.what());
-    }
+    require_enough(arguments, tried, budget);
+    const tersor::precision_plan plan = tersor::least_error(items, budget);
     if (!arguments.quiet && arguments.json != "-") {
         std::fputs(plan_text(tried, plan, budget).c_str(), stdout);
     }

@@ -78,7 +78,7 @@ std::vector<spec> parse_choices(const quantize_arguments& arguments, bool to_ggu
         if (!fits) {
             throw usage_error(s.recipe() != nullptr
                                   ? "'" + s.text() + "' chooses a type for each tensor itself; --choices are of types"
-                                  : "--choices mixes types of GGUF files and others: '" + s.text() + "' is none of a " +
+                                  : "'" + s.text() + "' of --choices is no type of a " +
                                         (to_gguf ? ".gguf" : ".safetensors") + " file");
         }
         if (std::ranges::count(choices, s) > 1) {

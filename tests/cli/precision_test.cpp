@@ -89,8 +89,11 @@ TEST_F(Precision, DryRunsPlanOnly) {
 }
 
 TEST_F(Precision, ImpossibleTargetsAndPlansAreRefused) {
-    EXPECT_TRUE(quantize({"--target-bits", "1"}).says("too small for --choices"));
-    EXPECT_TRUE(quantize({"--target-size", "2kB"}).says("what is not chosen"));
+    EXPECT_TRUE(quantize({"--target-bits", "1"}).says("the smallest take 2."));
+    EXPECT_TRUE(quantize({"--target-bits", "1"}).says("bits per weight, not 1"));
+    EXPECT_TRUE(quantize({"--target-size", "2kB"}).says("what is not chosen; with --all"));
+    EXPECT_TRUE(quantize({"--target-size", "21kB"}).says("of --target-size are left"));
+    EXPECT_TRUE(quantize({"--target-bits", "4", "--choices", "q4_0"}).says("'q4_0' of --choices is no type of a .saf"));
     const auto refuses = [&](const std::string& content, std::string_view what) {
         const std::string path = folder.write("bad.json", content);
         const outcome o = quantize({"--plan", path});
