@@ -138,7 +138,9 @@ TEST_F(Recorded, PlattScalingIsReproduced) {
         EXPECT_NEAR(fitted.loss, loss, 1e-13 * loss);
         const std::vector<double> ab = c.at("platt_AB"), probabilities = c.at("platt_prob");
         if (varies(c.score)) {
-            EXPECT_NEAR(fitted.a(), ab[0], 1e-6 * std::fabs(ab[0]));
+            // With labels of one class A is 0, and recorded as what the program's rounding left of it.
+            const std::vector<std::uint8_t> first(c.label.size(), c.label[0]);
+            EXPECT_NEAR(fitted.a(), ab[0], c.label == first ? 1e-9 : 1e-6 * std::fabs(ab[0]));
             EXPECT_NEAR(fitted.b(), ab[1], 1e-6 * std::fabs(ab[1]));
         }
         const Eigen::VectorXd p = fitted.predict(c.scores());

@@ -27,7 +27,8 @@ typename Q::block naive_by_largest(std::span<const float> x) {
     std::vector<std::uint8_t> codes(x.size());
     for (std::size_t i = 0; i < x.size(); ++i) {
         const float v = x[i] * id;
-        codes[i] = static_cast<std::uint8_t>(std::isfinite(v) ? std::lround(v) + 1 : std::is_same_v<Q, gguf::q2_0> ? 0 : 1);
+        const int overflow = std::is_same_v<Q, gguf::q2_0> ? 0 : 1;
+        codes[i] = static_cast<std::uint8_t>(std::isfinite(v) ? std::lround(v) + 1 : overflow);
     }
     return Q::assemble({fp16::encode(d)}, codes.data());
 }
