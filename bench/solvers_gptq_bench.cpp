@@ -4,7 +4,7 @@
 //
 //   fast      grids of the original weights, no inverse of H
 //   updated   grids found on the way, which need the inverse of the factor
-//   best      the default: two passes and their refinement
+//   best      the default: a pass and a sweep that refines codes and scales
 
 #include "bench/limits.hpp"
 
