@@ -24,10 +24,13 @@ namespace tersor::inline v0::llama {
 struct rope_scaling {
     std::string type; ///< "linear", "yarn" or "llama3"; empty: none
     double factor = 1.0;
-    double low_freq_factor = 1.0;       ///< llama3
-    double high_freq_factor = 4.0;      ///< llama3
-    std::uint32_t original_context = 0; ///< llama3, yarn; 0: not said
-    std::optional<double> extrapolation_factor, attention_factor, beta_fast, beta_slow; ///< yarn, where they are said
+    double low_freq_factor = 1.0;               ///< llama3
+    double high_freq_factor = 4.0;              ///< llama3
+    std::uint32_t original_context = 0;         ///< llama3, yarn; 0: not said
+    std::optional<double> extrapolation_factor; ///< yarn, as the three below: where it is said
+    std::optional<double> attention_factor;
+    std::optional<double> beta_fast;
+    std::optional<double> beta_slow;
 };
 
 /// Hyper-parameters; lengths and counts are positive.

@@ -7,7 +7,8 @@
 //   ByteLevel with its own regex                            gpt-2
 //   single digits, then ByteLevel with its own regex        smollm
 //   Split by the regex of Llama 3, then ByteLevel           llama-bpe if the model ignores merges for whole words that
-//                                                           are tokens, as llama.cpp does under that name; else smaug-bpe
+//                                                           are tokens, as llama.cpp does under that name; else
+//                                                           smaug-bpe
 //   Split by the regex of Qwen 2, then ByteLevel            qwen2
 //   Split by the regex of Tekken, then ByteLevel            tekken
 //   Split by the regex of GPT-4o, then ByteLevel            gpt-4o

@@ -115,7 +115,8 @@ inline void read_merges(tokenizer& to, const json::value& model, const std::stri
             const std::string& text = merge.as_string();
             const std::size_t space = text.find(' ');
             if (space == 0 || space >= text.size() - 1 || text.find(' ', space + 1) != std::string::npos) {
-                fail_tokenizer(source, "the merge " + tersor::detail::quote_name(text) + " is not two parts with a space between them");
+                fail_tokenizer(source, "the merge " + tersor::detail::quote_name(text) +
+                                           " is not two parts with a space between them");
             }
             to.merges.push_back(text);
             continue;
