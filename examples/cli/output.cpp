@@ -2,6 +2,7 @@
 
 #include "cancellation.hpp"
 
+#include "tersor/io/awq_config.hpp"
 #include "tersor/io/json.hpp"
 #include "tersor/io/llama_rotary.hpp"
 #include "tersor/io/mapped_file.hpp"
@@ -23,7 +24,8 @@ bool is_companion(const std::string& folder, const std::string& name) {
     constexpr std::array<std::string_view, 10> weights{".safetensors", ".gguf", ".bin", ".pt",  ".pth",
                                                        ".h5",          ".onnx", ".ot",  ".npz", ".msgpack"};
     struct stat status {};
-    return name != "model.safetensors.index.json" && name != "config.json" && !name.starts_with('.') &&
+    return name != "model.safetensors.index.json" && name != "config.json" && name != "quantize_config.json" &&
+           name != "quant_config.json" && !name.starts_with('.') &&
            std::ranges::none_of(weights, [&](std::string_view ending) { return name.ends_with(ending); }) &&
            ::stat((folder + "/" + name).c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
            status.st_size <= largest_companion;
@@ -32,6 +34,20 @@ bool is_companion(const std::string& folder, const std::string& name) {
 bool exists(const std::string& path) {
     struct stat status {};
     return ::lstat(path.c_str(), &status) == 0;
+}
+
+// The file that tools of GPTQ and AWQ read beside or instead of config.json.
+void add_older_config(const tersor::json::value& config, tersor::safetensors_model_writer& out) {
+    const tersor::json::value* const method = config.find("quant_method");
+    if (method == nullptr || !method->is(tersor::json::kind::string)) {
+        return;
+    }
+    if (method->as_string() == "gptq") {
+        out.add_file("quantize_config.json", tersor::json::write(config, 2) + "\n");
+    } else if (method->as_string() == "awq") {
+        const auto older = tersor::awq_layout::quant_config(tersor::awq_layout::read_config(config));
+        out.add_file("quant_config.json", tersor::json::write(older, 2) + "\n");
+    }
 }
 
 } // namespace
@@ -96,6 +112,7 @@ void copy_companions(const model& from, const tersor::json::value& quantization_
     }
     if (!quantization_config.is(tersor::json::kind::null)) {
         config["quantization_config"] = quantization_config;
+        add_older_config(quantization_config, out);
     }
     if (!config.as_object().empty()) {
         out.add_file("config.json", tersor::json::write(config, 2) + "\n");

@@ -163,8 +163,15 @@ private:
                     largest[j] = std::max(largest[j], w.col(static_cast<Eigen::Index>(j)).cwiseAbs().maxCoeff());
                 }
             }
-            const double alpha = arguments_.alpha >= 0.0 ? arguments_.alpha : 0.5;
-            found.columns = tersor::smooth_quant_scales(magnitudes.max_magnitude(), largest, alpha);
+            const auto scales_of = [&](double alpha) {
+                return tersor::smooth_quant_scales(magnitudes.max_magnitude(), largest, alpha);
+            };
+            if (arguments_.alpha >= 0.0) {
+                found.columns = scales_of(arguments_.alpha);
+                return found;
+            }
+            const tersor::hessian h = inputs_.second_moments(layers.front()->source->name, workers_.run());
+            found.columns = search_power(layers, weights, h, scales_of);
             return found;
         }
         const tersor::hessian h = inputs_.second_moments(layers.front()->source->name, workers_.run());
@@ -183,22 +190,33 @@ private:
                 return found;
             }
         }
-        found.columns = search_ratio(layers, weights, magnitudes.mean_magnitude(), h);
+        const std::vector<float> mean = magnitudes.mean_magnitude();
+        found.columns = search_power(layers, weights, h,
+                                     [&](double ratio) { return tersor::awq_scales(mean, ratio); });
+        const cli::spec& s = layers.front()->spec;
+        const bool is_integer = s.format->family == family::absmax || s.format->family == family::zero_point;
+        if (alike && !choice_.gptq && is_integer && s.range == calibrator{} && s.group != tersor::whole_tensor) {
+            const auto moments = h.matrix<float>();
+            for (std::size_t k = 0; k < layers.size(); ++k) {
+                search_clip(weights[k], found.columns, s.group == tersor::whole_row ? columns : s.group, moments,
+                            layers[k]->round, workers_.run(), found);
+            }
+        }
         return found;
     }
 
-    // The powers of AWQ's rule, each tried with what the layers really become.
-    std::vector<float> search_ratio(const std::vector<const scaled_candidate*>& layers,
-                                    const std::vector<float_matrix>& weights, const std::vector<float>& mean,
-                                    const tersor::hessian& h) {
+    // The powers 0, .05, ... .95 of a rule for scales, each tried with what the layers really become.
+    std::vector<float> search_power(const std::vector<const scaled_candidate*>& layers,
+                                    const std::vector<float_matrix>& weights, const tersor::hessian& h,
+                                    const std::function<std::vector<float>(double)>& scales_of) {
         constexpr int steps = 20;
         const auto moments = h.matrix<float>();
-        std::vector<float> best(mean.size(), 1.0f);
+        std::vector<float> best(static_cast<std::size_t>(moments.cols()), 1.0f);
         double least = std::numeric_limits<double>::infinity();
         for (int i = 0; i < steps; ++i) {
             check_cancelled();
             weight_scaling tried;
-            tried.columns = tersor::awq_scales(mean, static_cast<double>(i) / steps);
+            tried.columns = scales_of(static_cast<double>(i) / steps);
             const bool is_usable =
                 std::ranges::all_of(tried.columns, [](float s) { return s > 1e-6f && s < 1e6f; });
             double cost = 0.0;
@@ -261,33 +279,6 @@ private:
 };
 
 } // namespace
-
-const weight_scaling* model_scaling::find(std::string_view name) const noexcept {
-    const auto found = weights.find(name);
-    return found == weights.end() ? nullptr : &found->second;
-}
-
-void apply(const weight_scaling& scaling, std::int64_t columns, std::span<float> values) {
-    const auto width = static_cast<std::size_t>(columns);
-    for (std::size_t i = 0; i < values.size(); ++i) {
-        const std::size_t row = i / width, column = i % width;
-        float x = scaling.columns.empty() ? values[i] : values[i] * scaling.columns[column];
-        if (scaling.lower.size() != 0) {
-            const auto r = static_cast<Eigen::Index>(row);
-            const auto g = static_cast<Eigen::Index>(column) / scaling.group;
-            x = std::clamp(x, scaling.lower(r, g), scaling.upper(r, g));
-        }
-        values[i] = scaling.rows.empty() ? x : x / scaling.rows[row];
-    }
-}
-
-void restore(const weight_scaling& scaling, std::int64_t columns, std::span<float> values) {
-    const auto width = static_cast<std::size_t>(columns);
-    for (std::size_t i = 0; i < values.size(); ++i) {
-        const float x = scaling.rows.empty() ? values[i] : values[i] * scaling.rows[i / width];
-        values[i] = scaling.columns.empty() ? x : x / scaling.columns[i % width];
-    }
-}
 
 model_scaling find_scaling(const model& from, std::span<const scaled_candidate> candidates,
                            const layer_inputs& inputs, const solver_choice& choice,

@@ -70,6 +70,13 @@ using float_matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen:
                                                            const tersor::hessian& h,
                                                            const tersor::awq_options& options);
 
+/// Clipping bounds of each row and group of scaled weights, after AWQ: of the bounds 1, .95, ... .55 of the largest
+/// magnitude the one whose rounding has the least error d H_gg d^T, where groups have `group` columns. `round` rounds a
+/// matrix of that shape; bounds are appended to those of earlier layers.
+void search_clip(const float_matrix& weights, const std::vector<float>& scales, tersor::index group,
+                 const float_matrix& h, const std::function<void(std::span<const float>, std::span<float>)>& round,
+                 const tersor::execution& exec, weight_scaling& found);
+
 } // namespace cli
 
 #endif // TERSOR_EXAMPLES_CLI_SCALING_HPP
