@@ -55,7 +55,7 @@ void add_solver_options(CLI::App& command, cli::quantize_arguments& arguments) {
         ->type_name("N")
         ->each([&arguments](const std::string&) { arguments.has_block = true; });
     command.add_flag("--mse", arguments.mse, "gptq, mode reference: search the grid of each group");
-    command.add_option("--alpha", arguments.alpha, "smoothquant: the exponent of max|x|; 0.5")->type_name("A");
+    command.add_option("--alpha", arguments.alpha, "smoothquant: the exponent of max|x|; searched by default")->type_name("A");
 }
 
 void add_precision_options(CLI::App& command, cli::quantize_arguments& arguments) {

@@ -47,7 +47,7 @@ TEST_P(Transpose, EveryShapeKeepsItsValuesAndWritesNothingElse) {
 
 TEST_P(Transpose, BytesOfAnyNumberOfRowsAreTransposed) {
     constexpr std::size_t columns = 64, gap = 5;
-    for (const std::size_t rows : {0, 1, 15, 16, 40, 64}) {
+    for (const std::size_t rows : {0u, 1u, 15u, 16u, 40u, 64u}) {
         const std::size_t step = rows + gap;
         std::vector<std::uint8_t> in(rows * columns), out(columns * step, 255);
         for (std::size_t i = 0; i < in.size(); ++i) {
