@@ -14,7 +14,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <random>
 #include <span>
 #include <string>
@@ -63,9 +62,8 @@ std::vector<std::uint8_t> encode(std::span<const float> x) {
     constexpr auto size = static_cast<std::size_t>(Q::group);
     std::vector<typename Q::block> blocks(x.size() / size);
     Q::encode_blocks(x, {}, quantize_mode::reference, blocks.data());
-    std::vector<std::uint8_t> bytes(blocks.size() * sizeof(typename Q::block));
-    std::memcpy(bytes.data(), blocks.data(), bytes.size());
-    return bytes;
+    const auto* const bytes = reinterpret_cast<const std::uint8_t*>(blocks.data());
+    return std::vector<std::uint8_t>(bytes, bytes + blocks.size() * sizeof(typename Q::block));
 }
 
 template <class Q>
