@@ -28,8 +28,8 @@ struct iq1_m {
     };
     static_assert(sizeof(block) == 56);
 
-    using rules = detail::iq1_m_rules;
-    using codes = detail::iq1_codes;
+    using rules = tersor::detail::iq1_m_rules;
+    using codes = tersor::detail::iq1_codes;
     static constexpr index group = 256;
     static constexpr const char* name = "iq1_m";
     static constexpr std::uint32_t type_id = 29;
@@ -38,7 +38,7 @@ struct iq1_m {
     /// Quantizes whole super-blocks; `importance` is empty or one weight per value.
     static void encode_blocks(std::span<const float> values, std::span<const float> importance, quantize_mode mode,
                               block* out) {
-        detail::encode_grid_blocks<iq1_m>(values, importance, mode, out);
+        tersor::detail::encode_grid_blocks<iq1_m>(values, importance, mode, out);
     }
 
     /// `count` blocks to 256 * count floats.

@@ -28,8 +28,8 @@ struct iq1_s {
     };
     static_assert(sizeof(block) == 50);
 
-    using rules = detail::iq1_s_rules;
-    using codes = detail::iq1_codes;
+    using rules = tersor::detail::iq1_s_rules;
+    using codes = tersor::detail::iq1_codes;
     static constexpr index group = 256;
     static constexpr const char* name = "iq1_s";
     static constexpr std::uint32_t type_id = 19;
@@ -39,7 +39,7 @@ struct iq1_s {
     /// Errors: `unsupported` in mode reference without importance.
     static void encode_blocks(std::span<const float> values, std::span<const float> importance, quantize_mode mode,
                               block* out) {
-        detail::encode_grid_blocks<iq1_s>(values, importance, mode, out);
+        tersor::detail::encode_grid_blocks<iq1_s>(values, importance, mode, out);
     }
 
     /// `count` blocks to 256 * count floats.

@@ -30,8 +30,8 @@ struct iq2_s {
     };
     static_assert(sizeof(block) == 82);
 
-    using rules = detail::iq2_s_rules;
-    using codes = detail::grid_codes;
+    using rules = tersor::detail::iq2_s_rules;
+    using codes = tersor::detail::grid_codes;
     static constexpr index group = 256;
     static constexpr const char* name = "iq2_s";
     static constexpr std::uint32_t type_id = 22;
@@ -40,7 +40,7 @@ struct iq2_s {
     /// Quantizes whole super-blocks; `importance` is empty or one weight per value.
     static void encode_blocks(std::span<const float> values, std::span<const float> importance, quantize_mode mode,
                               block* out) {
-        detail::encode_grid_blocks<iq2_s>(values, importance, mode, out);
+        tersor::detail::encode_grid_blocks<iq2_s>(values, importance, mode, out);
     }
 
     /// `count` blocks to 256 * count floats.

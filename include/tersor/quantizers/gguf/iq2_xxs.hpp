@@ -28,8 +28,8 @@ struct iq2_xxs {
     };
     static_assert(sizeof(block) == 66);
 
-    using rules = detail::iq2_xxs_rules;
-    using codes = detail::grid_codes;
+    using rules = tersor::detail::iq2_xxs_rules;
+    using codes = tersor::detail::grid_codes;
     static constexpr index group = 256;
     static constexpr const char* name = "iq2_xxs";
     static constexpr std::uint32_t type_id = 16;
@@ -39,7 +39,7 @@ struct iq2_xxs {
     /// Errors: `unsupported` in mode reference without importance.
     static void encode_blocks(std::span<const float> values, std::span<const float> importance, quantize_mode mode,
                               block* out) {
-        detail::encode_grid_blocks<iq2_xxs>(values, importance, mode, out);
+        tersor::detail::encode_grid_blocks<iq2_xxs>(values, importance, mode, out);
     }
 
     /// `count` blocks to 256 * count floats.
