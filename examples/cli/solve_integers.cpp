@@ -1,7 +1,7 @@
 #include "affine_target.hpp"
 #include "solve.hpp"
 
-#include "tersor/solvers/gptq_reference.hpp"
+#include "tersor/solvers/gptq_integers.hpp"
 
 #include <utility>
 

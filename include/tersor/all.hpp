@@ -33,7 +33,7 @@
 #include "tersor/solvers/awq.hpp"
 #include "tersor/solvers/awq_grid.hpp"
 #include "tersor/solvers/gptq.hpp"
-#include "tersor/solvers/gptq_reference.hpp"
+#include "tersor/solvers/gptq_integers.hpp"
 #include "tersor/solvers/hqq.hpp"
 #include "tersor/solvers/smooth_quant.hpp"
 

@@ -72,6 +72,17 @@ inline int differing(const std::vector<std::uint8_t>& a, const std::vector<std::
     return count;
 }
 
+/// Calls work(file, W, H) for the layer of each recorded file that is there.
+template <class Work>
+void for_each_layer(const Work& work) {
+    for (const char* const name : {"gptq/reference_a", "gptq/reference_b"}) {
+        if (golden::available(name)) {
+            const golden::file file(name);
+            work(file, matrix_of(file, "W"), hessian_of(file, tersor::hessian_precision::fp32));
+        }
+    }
+}
+
 } // namespace gptq_cases
 
 #endif // TERSOR_TESTS_SOLVERS_GPTQ_CASES_HPP

@@ -86,4 +86,20 @@ TYPED_TEST(GptqFormats, EachModeBeatsPlainRounding) {
     }
 }
 
+TEST(GptqGrouped, GivesWhatAQuantizerWithThoseGroupsGives) {
+    using rule = tersor::absmax<tersor::int4>;
+    const matrix w = 0.04f * random_matrix(12, width, 8);
+    const auto typed = tersor::gptq<tersor::blockwise<rule, 32>>(w, shared_hessian());
+    const auto grouped = tersor::gptq_grouped<tersor::per_channel<rule>>(w, shared_hessian(), 32);
+    EXPECT_EQ(grouped.objective, typed.objective);
+    const matrix values = typed.dequantize();
+    for (index i = 0; i < w.size(); ++i) {
+        const auto p = grouped.parameters[static_cast<std::size_t>(i / 32)];
+        EXPECT_EQ(p.scale, typed.weights.parameters()[static_cast<std::size_t>(i / 32)].scale);
+        const auto code = static_cast<std::int8_t>(grouped.codes[static_cast<std::size_t>(i)]);
+        EXPECT_EQ(rule{}.decode(code, p), values.data()[i]);
+    }
+    EXPECT_THROW((void)tersor::gptq_grouped<tersor::per_channel<rule>>(w, shared_hessian(), -1), tersor::error);
+}
+
 } // namespace

@@ -1,7 +1,8 @@
 // Integers whose bits and groups are known only at run time, in the library's own modes.
 
+#include "common/errors.hpp"
 #include "solvers/gptq_cases.hpp"
-#include "tersor/solvers/gptq_reference.hpp"
+#include "tersor/solvers/gptq_integers.hpp"
 
 #include <gtest/gtest.h>
 
@@ -11,13 +12,7 @@ using tersor::quantize_mode;
 
 // Mode best, with scales of half precision, on every recorded layer and with the options of every recorded run.
 TEST(GptqIntegers, BestIsBelowTheRecordedObjectives) {
-    for (const char* const name : {"gptq/reference_a", "gptq/reference_b"}) {
-        if (!golden::available(name)) {
-            continue;
-        }
-        const golden::file file(name);
-        const gptq_cases::matrix w = gptq_cases::matrix_of(file, "W");
-        const tersor::hessian h = gptq_cases::hessian_of(file, tersor::hessian_precision::fp32);
+    gptq_cases::for_each_layer([](const golden::file& file, const gptq_cases::matrix& w, const tersor::hessian& h) {
         const Eigen::MatrixXd exact = h.matrix<double>();
         for (const auto& run : gptq_cases::runs_of(file)) {
             SCOPED_TRACE(run.name);
@@ -47,7 +42,18 @@ TEST(GptqIntegers, BestIsBelowTheRecordedObjectives) {
             const double objective = (d * exact).cwiseProduct(d).sum();
             EXPECT_NEAR(best.objective, objective, 1e-4 * objective);
         }
-    }
+    });
+}
+
+TEST(GptqIntegers, OnlyModeReferenceFallsBackToMedians) {
+    const gptq_cases::matrix w = gptq_cases::matrix::Random(4, 32), x = gptq_cases::matrix::Random(8, 32);
+    tersor::hessian h(32);
+    h.accumulate(x);
+    tersor::gptq_options options{.fallback_tokens = 9, .fallback = tersor::gptq_fallback::median};
+    EXPECT_EQ(code_of_error([&] { return tersor::gptq(w, h, tersor::integer_grid{}, options); }),
+              tersor::error_code::unsupported);
+    options.mode = quantize_mode::reference;
+    EXPECT_TRUE(tersor::gptq(w, h, tersor::integer_grid{}, options).is_fallback);
 }
 
 } // namespace

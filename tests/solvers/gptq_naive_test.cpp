@@ -1,7 +1,7 @@
 // The reference solver against one written anew from the description of its rules, in double, on random layers: odd
 // sizes, groups that do not divide the row, any block, dead columns, orders.
 
-#include "tersor/solvers/gptq_reference.hpp"
+#include "tersor/solvers/gptq_integers.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "tersor/solvers/gptq_reference.hpp"
+#include "tersor/solvers/gptq_integers.hpp"
 
 #include "common/isas.hpp"
 #include "solvers/gptq_cases.hpp"

@@ -4,7 +4,7 @@
 #include "tersor/quantizers/absmax.hpp"
 #include "tersor/quantizers/per_channel.hpp"
 #include "tersor/solvers/gptq.hpp"
-#include "tersor/solvers/gptq_reference.hpp"
+#include "tersor/solvers/gptq_integers.hpp"
 
 #include <gtest/gtest.h>
 
@@ -14,17 +14,11 @@ using signed_rows = tersor::per_channel<tersor::absmax<tersor::int4, float, ters
 using tersor::quantize_mode;
 
 TEST(GptqSymmetric, BestBeatsTheReferenceOnTheRecordedInputs) {
-    for (const char* const name : {"gptq/reference_a", "gptq/reference_b"}) {
-        if (!golden::available(name)) {
-            continue;
-        }
-        const golden::file file(name);
-        const gptq_cases::matrix w = gptq_cases::matrix_of(file, "W");
-        const tersor::hessian h = gptq_cases::hessian_of(file, tersor::hessian_precision::fp32);
+    gptq_cases::for_each_layer([](const golden::file&, const gptq_cases::matrix& w, const tersor::hessian& h) {
         const double best = tersor::gptq<signed_rows>(w, h).objective;
         EXPECT_LT(best, tersor::gptq<signed_rows>(w, h, {.mode = quantize_mode::fast}).objective);
         EXPECT_LT(best, tersor::gptq<signed_rows>(w, h, {.mode = quantize_mode::reference}).objective);
-    }
+    });
 }
 
 TEST(GptqSymmetric, ReferenceStoresTheGridOfTheReferenceProgram) {

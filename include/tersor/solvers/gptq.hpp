@@ -9,11 +9,13 @@
 // It works with any quantizer that has scalar codes: integers with or without zero points, codebooks, MX and NVFP4,
 // double-quantized scales, the block types of GGUF, and a user's own.
 
+#include "tersor/core/error.hpp"
 #include "tersor/core/strided.hpp"
 #include "tersor/quantizers/decode_panel.hpp"
 #include "tersor/quantizers/quantize.hpp"
 #include "tersor/solvers/gptq_cells.hpp"
 #include "tersor/solvers/gptq_check.hpp"
+#include "tersor/solvers/gptq_integer_cells.hpp"
 #include "tersor/solvers/gptq_options.hpp"
 #include "tersor/solvers/gptq_result.hpp"
 #include "tersor/solvers/gptq_solver.hpp"
@@ -22,6 +24,7 @@
 #include <cmath>
 #include <cstddef>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -81,7 +84,7 @@ gptq_result<Q> gptq_in(const W& w, const hessian& h, const gptq_options& options
                 };
                 return gptq_with<Q, Scalar>(
                     w, h, options, quantizer,
-                    reference_cells<Scalar>{reference_rule<Scalar>(Q::format::bits, !affine_quantizer<Q>, options)},
+                    reference_cells<Scalar>{{reference_rule<Scalar>(Q::format::bits, !affine_quantizer<Q>, options)}},
                     finish_grid);
             }
         }
@@ -116,18 +119,24 @@ template <quantizer Q, class W>
     }
 }
 
-/// As `gptq`, in groups of `group` values of a row, whatever Q's own are: for sizes that are known only at run time.
-/// Objectives are NaN but where refinement has computed one. Not for mode reference of integers: see gptq_reference.hpp.
+/// As `gptq`, in groups of `group` values of a row, whatever Q's own are: for sizes that are known only at run time. Q is
+/// one of groups or rows, such as per_channel<absmax<int4>>; `group` is at least 1, or whole_row. Errors: as `gptq`.
+/// Objectives are NaN but where refinement has computed one. Not for mode reference of integers: see gptq_integers.hpp.
 template <code_quantizer Q, class W>
 [[nodiscard]] grouped_gptq_result<Q> gptq_grouped(const W& w, const hessian& h, index group,
                                                   const gptq_options& options = {}, const Q& quantizer = {}) {
     static_assert(eigen_object<W> && detail::rank_of<W>() == 2, "gptq takes a dense Eigen matrix of two dimensions");
+    static_assert(!detail::is_shared<Q>, "gptq_grouped takes a quantizer of groups or rows, such as per_channel<Q>");
     if constexpr (!detail::has_memory<W>()) {
         const typename W::PlainObject evaluated = w;
         return gptq_grouped<Q>(evaluated, h, group, options, quantizer);
     } else {
         const auto source = as_strided(w);
         const index rows = source.sizes[0], cols = source.sizes[1];
+        if (group < 0) {
+            raise(error_code::invalid_argument,
+                  "gptq: groups of " + std::to_string(group) + " values: expected at least 1, or 0 for a whole row");
+        }
         detail::check_gptq(rows, cols, group, h, options);
         using cells = detail::code_cells<Q, float>;
         detail::gptq_solver<cells, float> solver(cells{quantizer}, h, options, rows, cols, group == 0 ? cols : group,

@@ -4,10 +4,10 @@
 // What the solver asks of a quantizer, the same for every kind of it: parameters of a group, a code for one value under
 // given parameters, the value of a code, and the tensor of all codes and parameters at the end.
 //
-//   code_cells        any quantizer with fit, encode and decode
-//   block_cells       the block types of GGUF: parameters are the header that encode_blocks finds for a block
-//   integer_cells     integer grids whose bits and symmetry are known only at run time
-//   reference_cells   the same, found by the rule of the reference program
+//   code_cells    any quantizer with fit, encode and decode
+//   block_cells   the block types of GGUF: parameters are the header that encode_blocks finds for a block
+//
+// Integer grids whose bits are known only at run time, and those of the reference program: gptq_integer_cells.hpp.
 //
 // Codes are a byte each while the solver works. `i` is a position inside a group; `ragged` says that the group is a last
 // one that is shorter than the others.
@@ -19,8 +19,6 @@
 #include "tersor/quantizers/codec.hpp"
 #include "tersor/quantizers/scale.hpp"
 #include "tersor/solvers/gptq_reference_grid.hpp"
-
-#include <Eigen/Core>
 
 #include <algorithm>
 #include <cstddef>
@@ -196,78 +194,6 @@ struct block_cells {
         }
         return {quantizer, {rows, cols}, last_axis, std::move(packed), no_parameters{}};
     }
-};
-
-/// Codes from 0 on; scale = (hi - lo) / (2^bits - 1) of the range with 0, symmetric about it where the grid is; zero =
-/// 2^(bits-1) symmetric, else clamp(round(-lo / scale)); a group of zeros has scale 1.
-template <class Scalar>
-struct integer_cells {
-    using grid = reference_grid<Scalar>;
-    using parameters = typename grid::parameters;
-    using store_type = no_parameters;
-    static constexpr bool has_scale = true, is_lossy = false;
-    grid rule{};
-    bool has_half_scales = false;
-
-    void prepare(float) noexcept {}
-    void fit(std::span<const Scalar> values, std::span<const float>, index group, parameters* out) const {
-        const auto length = static_cast<std::size_t>(group);
-        for (std::size_t first = 0; first < values.size(); first += length) {
-            Scalar lo = 0, hi = 0;
-            for (const Scalar x : values.subspan(first, std::min(length, values.size() - first))) {
-                lo = std::min(lo, x);
-                hi = std::max(hi, x);
-            }
-            if (rule.symmetric) {
-                hi = std::max(-lo, hi);
-                lo = -hi;
-            }
-            const Scalar step = hi / rule.highest() - lo / rule.highest();
-            parameters p = with_scale({}, step > 0 ? step : Scalar{1});
-            p.zero = rule.symmetric ? static_cast<Scalar>(1 << (rule.bits - 1))
-                                    : static_cast<Scalar>(rule.encode(-lo, {p.scale, 0}));
-            *out++ = p;
-        }
-    }
-    [[nodiscard]] std::uint8_t encode(Scalar value, const parameters& p, index, bool) const noexcept {
-        return rule.encode(value, p);
-    }
-    [[nodiscard]] Scalar decode(std::uint8_t code, const parameters& p, index) const noexcept {
-        return rule.decode(code, p);
-    }
-    [[nodiscard]] Scalar scale(const parameters& p) const noexcept { return p.scale; }
-    [[nodiscard]] parameters with_scale(parameters p, Scalar scale) const noexcept {
-        const auto wanted = static_cast<float>(scale);
-        p.scale = static_cast<Scalar>(has_half_scales ? static_cast<float>(stored_scale<Eigen::half>(wanted))
-                                                      : stored_scale<float>(wanted));
-        return p;
-    }
-    static no_parameters store(std::vector<parameters>&) { return {}; }
-};
-
-template <class Scalar>
-struct reference_cells {
-    using grid = reference_grid<Scalar>;
-    using parameters = typename grid::parameters;
-    using store_type = no_parameters;
-    static constexpr bool has_scale = false, is_lossy = false;
-    grid rule{};
-
-    void prepare(float) noexcept {}
-    void fit(std::span<const Scalar> values, std::span<const float>, index group, parameters* out) const {
-        for (std::size_t first = 0; first < values.size(); first += static_cast<std::size_t>(group)) {
-            *out++ = rule.fit(values.subspan(first, std::min(static_cast<std::size_t>(group), values.size() - first)));
-        }
-    }
-    [[nodiscard]] std::uint8_t encode(Scalar value, const parameters& p, index, bool) const noexcept {
-        return rule.encode(value, p);
-    }
-    [[nodiscard]] Scalar decode(std::uint8_t code, const parameters& p, index) const noexcept {
-        return rule.decode(code, p);
-    }
-    [[nodiscard]] Scalar scale(const parameters&) const noexcept { return 0; }
-    [[nodiscard]] parameters with_scale(const parameters& p, Scalar) const noexcept { return p; }
-    static no_parameters store(std::vector<parameters>&) { return {}; }
 };
 
 /// The tensor of an integer quantizer from codes and grids of the reference rule, both from 0 on: codes and zero points

@@ -37,10 +37,10 @@ void round_plainly(const Cells& cells, const weight_problem<Scalar>& problem, we
                    });
 }
 
-/// Grids around the medians, and their nearest codes. Errors: `unsupported` unless the cells have such a rule.
+/// Grids around the medians, and their nearest codes. Errors: `unsupported` unless the cells are the reference's.
 template <class Cells, class Scalar>
 void round_around_medians(const Cells& cells, const weight_problem<Scalar>& problem, weight_codes<Cells>& solution) {
-    if constexpr (requires { cells.rule; }) {
+    if constexpr (requires { requires Cells::has_median; }) {
         for_each_group(problem, solution, [&](std::span<const Scalar> values, auto& p, std::uint8_t* codes, bool) {
             Scalar median = 0;
             p = cells.rule.fit_median(values, median);

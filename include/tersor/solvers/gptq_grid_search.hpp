@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -54,15 +55,13 @@ private:
             return;
         }
         parameters best = p;
-        float least = 0.0f;
-        bool is_first = true;
+        float least = std::numeric_limits<float>::infinity();
         for (const float share : {1.0f, 0.9f, 0.8f, 0.7f}) {
-            parameters candidate = is_first ? p : cells.with_scale(p, share * whole);
-            const bool was_first = is_first;
-            for (const bool is_fitted : {false, true}) {
+            parameters candidate = share == 1.0f ? p : cells.with_scale(p, share * whole);
+            for (int fits = 0; fits < 2; ++fits) {
                 float sums[3];
                 measure(cells, candidate, sums);
-                if ((was_first && !is_fitted) || sums[0] < least) {
+                if (sums[0] < least) {
                     least = sums[0];
                     best = candidate;
                 }
@@ -72,7 +71,6 @@ private:
                 }
                 candidate = cells.with_scale(p, static_cast<float>(cells.scale(candidate)) * factor);
             }
-            is_first = false;
         }
         p = best;
     }

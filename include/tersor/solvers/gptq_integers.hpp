@@ -1,5 +1,5 @@
-#ifndef TERSOR_SOLVERS_GPTQ_REFERENCE_HPP
-#define TERSOR_SOLVERS_GPTQ_REFERENCE_HPP
+#ifndef TERSOR_SOLVERS_GPTQ_INTEGERS_HPP
+#define TERSOR_SOLVERS_GPTQ_INTEGERS_HPP
 
 // `gptq` for integers whose bits and groups are known only at run time, with its result as plain numbers: what a
 // converter of checkpoints or a comparison with the reference program needs.
@@ -9,6 +9,7 @@
 #include "tersor/core/error.hpp"
 #include "tersor/core/strided.hpp"
 #include "tersor/solvers/gptq_check.hpp"
+#include "tersor/solvers/gptq_integer_cells.hpp"
 #include "tersor/solvers/gptq_result.hpp"
 #include "tersor/solvers/gptq_solver.hpp"
 
@@ -85,8 +86,8 @@ template <class Scalar, class W>
 integer_gptq_result gptq_integers(const W& w, const hessian& h, const integer_grid& grid, const gptq_options& options) {
     const auto rule = reference_rule<Scalar>(grid.bits, grid.symmetric, options);
     return options.mode == quantize_mode::reference
-               ? gptq_integers<Scalar>(w, h, grid, options, reference_cells<Scalar>{rule})
-               : gptq_integers<Scalar>(w, h, grid, options, integer_cells<Scalar>{rule, grid.half_scales});
+               ? gptq_integers<Scalar>(w, h, grid, options, reference_cells<Scalar>{{rule}})
+               : gptq_integers<Scalar>(w, h, grid, options, integer_cells<Scalar>{{rule}, grid.half_scales});
 }
 
 } // namespace detail
@@ -122,4 +123,4 @@ template <class W>
 
 } // namespace tersor::inline v0
 
-#endif // TERSOR_SOLVERS_GPTQ_REFERENCE_HPP
+#endif // TERSOR_SOLVERS_GPTQ_INTEGERS_HPP
